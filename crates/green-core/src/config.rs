@@ -1,0 +1,166 @@
+//! Every knob: its default, its unit, its environment variable.
+//!
+//! | knob | default | unit | variable |
+//! |---|---|---|---|
+//! | [`Config::hubs`] | the number of cores | OS threads | `GREEN_HUBS` |
+//! | [`Config::stack_size`] | 262,144 | bytes, rounded up to pages, at least 16,384 | `GREEN_STACK_SIZE` |
+//! | [`Config::blocking_threads`] | 64 | OS threads | `GREEN_BLOCKING_THREADS` |
+//!
+//! What the program sets goes before the environment, which goes before the default. The
+//! configuration is read once, when the first green thread is spawned, and frozen from then on. A
+//! variable that is not a positive number is ignored, with a warning in the log.
+
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
+
+use crate::engine::stack;
+use crate::error::AlreadyStarted;
+
+/// The configuration of the runtime, to be applied before its first use.
+///
+/// # Examples
+///
+/// ```
+/// green_core::Config::new().hubs(1).stack_size(128 * 1024).apply()?;
+/// assert_eq!(green_core::run(|| 6 * 7), 42);
+/// // From now on it is frozen.
+/// assert!(green_core::Config::new().hubs(2).apply().is_err());
+/// # Ok::<(), green_core::AlreadyStarted>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a configuration does nothing until `apply`"]
+pub struct Config {
+    hubs: Option<usize>,
+    stack_size: Option<usize>,
+    blocking_threads: Option<usize>,
+}
+
+/// The configuration that is in force.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// How many hubs.
+    pub(crate) hubs: usize,
+    /// The default stack, in bytes, rounded.
+    pub(crate) stack_size: usize,
+    /// How many OS threads the blocking pool may have.
+    pub(crate) blocking_threads: usize,
+    /// How many carriers the system's limit on memory mappings leaves room for.
+    pub(crate) max_carriers: usize,
+}
+
+impl Config {
+    /// A configuration in which nothing is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many hubs (OS threads that run green threads) there are; zero counts as one.
+    ///
+    /// One hub gives gevent's order: first in, first out, and code between two blocking calls is atomic
+    /// with respect to other green threads.
+    pub fn hubs(mut self, hubs: usize) -> Self {
+        self.hubs = Some(hubs.max(1));
+        self
+    }
+
+    /// The stack of a green thread, in bytes of address space; rounded up to whole pages, at least
+    /// 16 KiB. Only what a green thread touches becomes resident.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// How many OS threads the pool for blocking work may have; zero counts as one.
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking_threads = Some(threads.max(1));
+        self
+    }
+
+    /// Puts the configuration in force. What it leaves unset stays as an earlier `apply` has set it.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has started: its configuration is frozen.
+    pub fn apply(self) -> Result<(), AlreadyStarted> {
+        let mut pending = PENDING.lock();
+        if FROZEN.get().is_some() {
+            return Err(AlreadyStarted);
+        }
+        pending.hubs = self.hubs.or(pending.hubs);
+        pending.stack_size = self.stack_size.or(pending.stack_size);
+        pending.blocking_threads = self.blocking_threads.or(pending.blocking_threads);
+        Ok(())
+    }
+}
+
+/// What `apply` has set so far. Held while the configuration is frozen, too.
+static PENDING: Mutex<Config> = Mutex::new(Config {
+    hubs: None,
+    stack_size: None,
+    blocking_threads: None,
+});
+
+/// The configuration, once it is frozen.
+static FROZEN: OnceLock<Settings> = OnceLock::new();
+
+/// The configuration in force; freezes it.
+pub(crate) fn freeze() -> &'static Settings {
+    if let Some(settings) = FROZEN.get() {
+        return settings;
+    }
+    let pending = PENDING.lock();
+    FROZEN.get_or_init(|| Settings {
+        hubs: pending
+            .hubs
+            .or_else(|| number("GREEN_HUBS"))
+            .unwrap_or_else(cores),
+        stack_size: stack::round_up(
+            pending
+                .stack_size
+                .or_else(|| number("GREEN_STACK_SIZE"))
+                .unwrap_or(DEFAULT_STACK_SIZE),
+        ),
+        blocking_threads: pending
+            .blocking_threads
+            .or_else(|| number("GREEN_BLOCKING_THREADS"))
+            .unwrap_or(DEFAULT_BLOCKING_THREADS),
+        max_carriers: max_carriers(),
+    })
+}
+
+/// Default stack of a green thread, in bytes.
+const DEFAULT_STACK_SIZE: usize = 256 * 1024;
+
+/// Default size of the blocking pool, in OS threads.
+const DEFAULT_BLOCKING_THREADS: usize = 64;
+
+/// Memory mappings that are left to everything but stacks.
+const RESERVED_MAPPINGS: usize = 2_048;
+
+/// A positive number from the environment.
+fn number(variable: &str) -> Option<usize> {
+    let value = std::env::var(variable).ok()?;
+    let number = value
+        .trim()
+        .parse()
+        .ok()
+        .filter(|&number: &usize| number > 0);
+    if number.is_none() {
+        log::warn!("green: {variable}={value:?} is not a positive number; ignored");
+    }
+    number
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Each stack and its guard are a mapping; past the system's limit nothing could be mapped at all.
+fn max_carriers() -> usize {
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    let limit = limit.and_then(|limit| limit.trim().parse::<usize>().ok());
+    limit.map_or(usize::MAX, |limit| {
+        (limit.saturating_sub(RESERVED_MAPPINGS) / 2).max(1)
+    })
+}

@@ -1,0 +1,120 @@
+//! Watching the runtime: counts, and a dump of every live green thread.
+
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::sched::control::State;
+use crate::sched::{self, WaitFor};
+use crate::{reactor, threadpool};
+
+/// Counts over the whole runtime, since it started or now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Hubs; zero before the runtime has started.
+    pub hubs: usize,
+    /// Green threads that have been spawned and have not ended.
+    pub live: usize,
+    /// Green threads that have ended since the start.
+    pub finished: u64,
+    /// Switches to green threads since the start.
+    pub switches: u64,
+    /// Polls since the start.
+    pub polls: u64,
+    /// Stacks that have been made.
+    pub carriers: u64,
+    /// Stacks that wait for a green thread.
+    pub idle_carriers: u64,
+    /// Green threads that wait for a stack because the system maps no more.
+    pub queued: u64,
+    /// Waits with a time limit, sleeps, and green threads to be started later; as of each hub's last
+    /// look at its timers.
+    pub timers: u64,
+    /// File descriptors that a poller watches.
+    pub sources: usize,
+    /// OS threads of the blocking pool.
+    pub blocking_threads: usize,
+}
+
+/// Counts over the whole runtime. Taken hub by hub, without stopping them.
+///
+/// # Examples
+///
+/// ```
+/// let before = green_core::stats().finished;
+/// green_core::spawn(|| ()).join();
+/// assert_eq!(green_core::stats().hubs > 0, true);
+/// assert!(green_core::stats().finished >= before);
+/// ```
+pub fn stats() -> Stats {
+    let mut stats = Stats {
+        sources: reactor::registered(),
+        blocking_threads: threadpool::threads(),
+        ..Stats::default()
+    };
+    for hub in sched::hubs() {
+        let counters = &hub.counters;
+        stats.hubs += 1;
+        stats.live += hub.registry.len();
+        stats.finished += counters.finished.load(Ordering::Relaxed);
+        stats.switches += counters.switches.load(Ordering::Relaxed);
+        stats.polls += counters.polls.load(Ordering::Relaxed);
+        stats.carriers += counters.carriers.load(Ordering::Relaxed);
+        stats.idle_carriers += counters.idle_carriers.load(Ordering::Relaxed);
+        stats.queued += counters.held.load(Ordering::Relaxed);
+        stats.timers += counters.timers.load(Ordering::Relaxed);
+    }
+    stats
+}
+
+/// Writes a line for every live green thread: id, name, hub, state, what it waits for and since when,
+/// and where it was spawned.
+///
+/// Works from any OS thread, also while a hub is busy or stuck.
+///
+/// # Errors
+///
+/// What `out` returns.
+///
+/// # Examples
+///
+/// ```
+/// let g = green_core::spawn(|| green_core::sleep(std::time::Duration::from_secs(600)));
+/// let mut text = Vec::new();
+/// green_core::dump(&mut text)?;
+/// assert!(String::from_utf8_lossy(&text).contains(&format!("#{}", g.id())));
+/// g.kill();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn dump(out: &mut impl Write) -> io::Result<()> {
+    let mut live: Vec<_> = sched::hubs()
+        .iter()
+        .flat_map(|hub| hub.registry.snapshot())
+        .collect();
+    live.sort_by_key(|control| control.id());
+    writeln!(out, "{} green threads", live.len())?;
+    let now = sched::clock(Instant::now());
+    for control in live {
+        let name = control.name().unwrap_or("-");
+        let hub = control.slot().map_or(control.hub(), |slot| slot.hub.id);
+        write!(out, "#{} {name} hub {hub} ", control.id())?;
+        match (control.state(), control.slot()) {
+            (State::Started, Some(slot)) => match slot.waiting_for() {
+                (WaitFor::Nothing, ..) => write!(out, "running")?,
+                (what, since, detail) => {
+                    let waited = Duration::from_nanos(now.saturating_sub(since));
+                    write!(out, "waits for {what}")?;
+                    if matches!(what, WaitFor::Read | WaitFor::Write) {
+                        write!(out, " of fd {detail}")?;
+                    }
+                    write!(out, " since {waited:.3?}")?;
+                }
+            },
+            (State::Finished | State::KilledNew, _) => write!(out, "ended")?,
+            _ => write!(out, "not started")?,
+        }
+        writeln!(out, ", spawned at {}", control.site())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! A reused stackful coroutine of `may`'s engine crate, parked and resumed on its hub.
+//!
+//! # Protocol
+//!
+//! 1. [`Carrier::new`] maps a stack; nothing runs yet.
+//! 2. [`Carrier::resume`], called on the hub's own stack, switches to the carrier and returns when
+//!    the carrier parks.
+//! 3. [`park`], called anywhere below the carrier's body (also inside a generator that user code
+//!    runs there), switches back to the hub.
+//!
+//! # Invariants
+//!
+//! 1. `RUNNING` is the carrier whose stack is executing on this OS thread, or null on the hub's own
+//!    stack. `resume` sets and clears it; user code on the carrier cannot.
+//! 2. A `Carrier` lives at a stable address for ever (it is part of a leaked slot), so a pointer
+//!    taken from `RUNNING` is never dangling.
+//! 3. The generator's local data is non-null exactly from the moment `park` is about to switch until
+//!    it is back. The engine looks for the innermost generator with local data to suspend: that is
+//!    this carrier even when user code runs generators of its own above it, and it is never seen by
+//!    `may::coroutine::is_coroutine` from user code.
+//! 4. The body never returns and never unwinds, so the generator is never "done".
+
+use std::cell::{Cell, UnsafeCell};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use generator::{Generator, Gn, co_yield_with};
+
+use super::stack::{self, StackRange};
+
+/// One reused coroutine and its stack.
+pub(crate) struct Carrier {
+    /// Invariant: entered only by `resume` and `park`, on one OS thread.
+    generator: UnsafeCell<Generator<'static, (), ()>>,
+    /// Where the stack lies; `None` where the layout could not be found out.
+    stack: Option<StackRange>,
+    /// The usable stack, in bytes, as asked for and rounded up to pages.
+    stack_size: usize,
+    /// The address of a local of the frame that parked last: where the live part of the stack ends.
+    parked_at: Cell<usize>,
+}
+
+thread_local! {
+    /// The carrier whose stack is executing, by invariant 1.
+    static RUNNING: Cell<*const Carrier> = const { Cell::new(ptr::null()) };
+}
+
+impl Carrier {
+    /// Makes a carrier with at least `stack_size` bytes of stack, which will run `body`.
+    ///
+    /// `body` must neither return nor unwind (invariant 4); the process aborts if it does.
+    ///
+    /// # Errors
+    ///
+    /// The system refused to map another stack: out of memory, or of mappings.
+    pub(crate) fn new(stack_size: usize, body: fn()) -> io::Result<Self> {
+        stack::install_overflow_report();
+        let stack_size = stack::round_up(stack_size);
+        let words = stack_size / size_of::<usize>();
+        // The engine has no fallible constructor: it panics when the mapping is refused.
+        let made = crate::panics::quietly(|| {
+            catch_unwind(AssertUnwindSafe(|| {
+                Gn::<()>::new_opt(words, move || {
+                    let _abort = AbortOnDrop;
+                    body();
+                })
+            }))
+        });
+        let generator: Generator<'static, (), ()> =
+            made.map_err(|_| io::Error::from(io::ErrorKind::WouldBlock))?;
+        let raw = generator.into_raw();
+        let stack = StackRange::containing(raw.addr(), stack_size);
+        // SAFETY: `raw` was just taken out of a generator of this very type and is put back once.
+        let generator = unsafe { Generator::from_raw(raw) };
+        Ok(Self {
+            generator: UnsafeCell::new(generator),
+            stack,
+            stack_size,
+            parked_at: Cell::new(0),
+        })
+    }
+
+    /// Switches to the carrier; returns when it parks.
+    ///
+    /// # Panics
+    ///
+    /// If a carrier is running on this OS thread already.
+    #[inline]
+    pub(crate) fn resume(&'static self) {
+        assert!(
+            RUNNING.get().is_null(),
+            "a carrier was resumed from inside a carrier"
+        );
+        RUNNING.set(self);
+        let generator = self.generator.get();
+        // SAFETY: this OS thread owns the carrier (it is reached through `Pinned` only) and no
+        // carrier is running, so nobody is inside this generator (invariant 1). While it runs,
+        // `park` reaches the same generator through the same cell; the engine itself keeps raw
+        // pointers into it across the switch, which is an opaque call to the compiler.
+        unsafe { (*generator).resume() };
+        RUNNING.set(ptr::null());
+    }
+
+    /// The usable stack, in bytes.
+    pub(crate) fn stack_size(&self) -> usize {
+        self.stack_size
+    }
+
+    /// Fetches the lines that a resume of this carrier will touch first.
+    #[inline]
+    pub(crate) fn prefetch_stack(&self) {
+        let sp = self.parked_at.get();
+        if sp != 0 {
+            for line in 0..6 {
+                prefetch(ptr::without_provenance::<u8>((sp & !63) + line * 64));
+            }
+        }
+    }
+}
+
+/// Suspends the running carrier until its hub resumes it.
+///
+/// # Panics
+///
+/// On an OS thread's own stack, where there is no carrier.
+#[inline]
+pub(crate) fn park() {
+    let running = RUNNING.get();
+    assert!(!running.is_null(), "park called outside a green thread");
+    // SAFETY: non-null, so a live carrier (invariants 1 and 2).
+    let carrier = unsafe { &*running };
+    let generator = carrier.generator.get();
+    carrier.parked_at.set(ptr::from_ref(&running).addr());
+    // SAFETY: this code runs on the carrier's own stack, so `resume` is waiting inside the engine's
+    // switch and touches nothing until the yield below (invariant 1).
+    unsafe { (*generator).set_local_data(PARKED.as_ptr().cast_mut()) };
+    co_yield_with(());
+    // SAFETY: as above; the carrier runs again.
+    unsafe { (*generator).set_local_data(ptr::null_mut()) };
+}
+
+/// The stack of the carrier that is running on this OS thread.
+///
+/// Async-signal-safe: reads a thread-local that needs no initialisation.
+pub(super) fn running_stack() -> Option<StackRange> {
+    let running = RUNNING.get();
+    if running.is_null() {
+        return None;
+    }
+    // SAFETY: non-null, so a live carrier (invariants 1 and 2).
+    unsafe { (*running).stack }
+}
+
+/// Asks the processor to fetch the cache line at `address`; any address is fine.
+#[inline]
+pub(crate) fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch never faults and changes no memory, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+/// Aborts the process when a carrier's body ends (invariant 4).
+struct AbortOnDrop;
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}
+
+/// What the local data of a generator points at while it is parked; only its being non-null counts.
+static PARKED: [u8; 1] = [0];

@@ -1,0 +1,114 @@
+//! Every public error type of the crate.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// The configuration is frozen: the runtime has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlreadyStarted;
+
+impl fmt::Display for AlreadyStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime has started: its configuration is frozen")
+    }
+}
+
+impl Error for AlreadyStarted {}
+
+/// A time limit was reached before what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed {
+    pub(crate) after: Duration,
+}
+
+impl Elapsed {
+    /// The limit, as it was given.
+    pub fn limit(&self) -> Duration {
+        self.after
+    }
+}
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not done after {:?}", self.after)
+    }
+}
+
+impl Error for Elapsed {}
+
+/// Why a green thread has no value to give.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// It panicked.
+    Panicked(Panic),
+    /// It was killed. gevent's `GreenletExit`: not counted as a failure by `joinall_raise`.
+    Killed,
+    /// The wait for it reached its time limit; it may still be running.
+    TimedOut(Elapsed),
+    /// Its value has been moved out by `into_result`.
+    Taken,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(panic) => write!(f, "the green thread panicked: {}", panic.message()),
+            Self::Killed => f.write_str("the green thread was killed"),
+            Self::TimedOut(elapsed) => write!(f, "the green thread was {elapsed}"),
+            Self::Taken => f.write_str("the value of the green thread was taken"),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+/// The payload of a panic, shared by everyone who asks for the result.
+#[derive(Clone)]
+pub struct Panic {
+    message: Arc<str>,
+    payload: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+}
+
+impl Panic {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+        let text = payload
+            .downcast_ref::<&'static str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = Arc::from(text.unwrap_or("Box<dyn Any>"));
+        Self {
+            message,
+            payload: Arc::new(Mutex::new(Some(payload))),
+        }
+    }
+
+    /// The message; `"Box<dyn Any>"`, as std prints, if the payload is not a string.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The payload, for whoever asks first.
+    pub fn take_payload(&self) -> Option<Box<dyn Any + Send>> {
+        self.payload.lock().take()
+    }
+
+    /// Panics in the caller with the payload, or with the message if the payload was taken.
+    pub fn resume(self) -> ! {
+        let payload = self
+            .take_payload()
+            .unwrap_or_else(|| Box::new(self.message.to_string()));
+        std::panic::resume_unwind(payload)
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic").field(&self.message).finish()
+    }
+}

@@ -1,0 +1,85 @@
+//! A green thread made to measure.
+
+use std::io;
+use std::panic::Location;
+
+use super::Greenlet;
+use super::spawn::{Spec, launch};
+use crate::engine::stack;
+use crate::{config, hub, sched};
+
+/// Settings for one green thread.
+///
+/// # Examples
+///
+/// ```
+/// let g = green_core::Builder::new().name("answer").stack_size(64 * 1024).spawn(|| 42)?;
+/// assert_eq!(g.name(), Some("answer"));
+/// assert_eq!(g.get().unwrap(), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until `spawn`"]
+pub struct Builder {
+    name: Option<Box<str>>,
+    stack_size: Option<usize>,
+    hub: Option<usize>,
+}
+
+impl Builder {
+    /// The defaults: no name, the configured stack, placed by load.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A name, for panics, dumps and the report of a stack overflow.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into_boxed_str());
+        self
+    }
+
+    /// The stack, in bytes; rounded up to whole pages, at least 16 KiB.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// The hub to run on, from zero.
+    pub fn hub(mut self, hub: usize) -> Self {
+        self.hub = Some(hub);
+        self
+    }
+
+    /// Runs `f` in a green thread; see [`spawn`](crate::spawn).
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`: there are as many green threads as the system can map stacks for (plain `spawn`
+    /// waits instead). `InvalidInput`: there is no hub of that number.
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<Greenlet<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        hub::start();
+        let hubs = sched::hubs();
+        if self.hub.is_some_and(|hub| hub >= hubs.len()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "there is no hub of that number",
+            ));
+        }
+        let live: usize = hubs.iter().map(|hub| hub.load()).sum();
+        if live >= config::freeze().max_carriers {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let spec = Spec {
+            name: self.name,
+            stack_size: self.stack_size.map(stack::round_up),
+            hub: self.hub,
+            ..Spec::new(Location::caller())
+        };
+        Ok(launch(spec, f))
+    }
+}

@@ -1,0 +1,128 @@
+//! Killing green threads.
+//!
+//! A kill asks; the green thread unwinds at its current or next blocking call. One that has not started
+//! never runs: it is finished at once, and its closure is dropped where it would have run.
+
+use std::borrow::Borrow;
+use std::time::Duration;
+
+use super::Greenlet;
+use crate::error::Failure;
+use crate::interrupt;
+use crate::park::Caller;
+use crate::sched::control::{Control, State};
+use crate::sched::word::Mode;
+use crate::sched::{self, Message};
+use crate::time::deadline::Deadline;
+
+impl<T> Greenlet<T> {
+    /// Asks it to die, without waiting. Once it has ended this does nothing.
+    ///
+    /// # Panics
+    ///
+    /// Under `panic = "abort"`, if it has started.
+    pub fn kill_nowait(&self) {
+        if self.control.kill_new() {
+            self.packet.publish(Err(Failure::Killed));
+            if let Some(hub) = sched::hubs().get(self.control.hub()) {
+                // It may stand in the hub's timers: its closure need not wait until then.
+                hub.send(Message::CancelStart(self.control.id().get()));
+            }
+        } else {
+            interrupt(&self.control);
+        }
+    }
+
+    /// Asks it to die and waits until it has ended, however long its destructors take.
+    ///
+    /// A green thread that kills itself unwinds here.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller; a cancellation point.
+    pub fn kill(&self) {
+        self.kill_and_wait(Deadline::Never);
+    }
+
+    /// As [`Greenlet::kill`], waiting at most `timeout`; true if it has ended.
+    pub fn kill_timeout(&self, timeout: Duration) -> bool {
+        self.kill_and_wait(Deadline::after(timeout))
+    }
+
+    fn kill_and_wait(&self, deadline: Deadline) -> bool {
+        self.kill_nowait();
+        let own = sched::current().and_then(|(_, slot)| slot.with_control(Control::id));
+        if own == Some(self.id()) {
+            if let Some(interrupt) = Caller::current().take_interrupt() {
+                interrupt::raise(interrupt);
+            }
+            // Deferred: it cannot wait for itself.
+            return false;
+        }
+        self.packet.wait(deadline, Mode::Interruptible)
+    }
+}
+
+/// Kills all of them and waits until they have ended. None that has not started will start.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let sleepers: Vec<_> =
+///     (0..3).map(|_| green_core::spawn(|| green_core::sleep(Duration::from_secs(600)))).collect();
+/// green_core::killall(&sleepers);
+/// assert!(sleepers.iter().all(|g| g.ready()));
+/// ```
+pub fn killall<T, G: Borrow<Greenlet<T>>>(greenlets: impl IntoIterator<Item = G>) {
+    kill_every(greenlets, Deadline::Never);
+}
+
+/// As [`killall`], waiting at most `timeout`; true if all have ended.
+pub fn killall_timeout<T, G: Borrow<Greenlet<T>>>(
+    greenlets: impl IntoIterator<Item = G>,
+    timeout: Duration,
+) -> bool {
+    kill_every(greenlets, Deadline::after(timeout))
+}
+
+fn kill_every<T, G: Borrow<Greenlet<T>>>(
+    greenlets: impl IntoIterator<Item = G>,
+    deadline: Deadline,
+) -> bool {
+    let greenlets: Vec<G> = greenlets.into_iter().collect();
+    // First those that have not started, so that one that dies cannot let another start.
+    for greenlet in &greenlets {
+        let greenlet = greenlet.borrow();
+        if greenlet.control.state() == State::New {
+            greenlet.kill_nowait();
+        }
+    }
+    for greenlet in &greenlets {
+        greenlet.borrow().kill_nowait();
+    }
+    greenlets
+        .iter()
+        .all(|greenlet| greenlet.borrow().packet.wait(deadline, Mode::Interruptible))
+}
+
+/// Asks a green thread that has started to die.
+///
+/// # Panics
+///
+/// Under `panic = "abort"`.
+pub(super) fn interrupt(control: &Control) {
+    if control.is_finished() {
+        return;
+    }
+    if cfg!(panic = "abort") {
+        panic!("green: kill and Timeout need panic = \"unwind\"");
+    }
+    control.request_kill();
+    if let Some(slot) = control.slot()
+        && slot.claim_interrupt(control.id().get())
+    {
+        sched::wake(slot);
+    }
+}

@@ -1,0 +1,143 @@
+//! A green thread's handle: wait for it, take its result, kill it.
+//!
+//! # Parts
+//!
+//! The control block (`sched::control`: who it is, how far, whether it is to die) is apart from the
+//! packet ([`packet`]: its result, and who waits for it). Registry, killers and dumps hold only the
+//! first, so a result that is not `Send` never leaves its OS thread behind the compiler's back:
+//! [`Greenlet<T>`] is `Send` and `Sync` exactly when `T` is `Send`, by the auto traits.
+
+mod builder;
+mod current;
+mod join;
+mod kill;
+mod packet;
+mod spawn;
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Elapsed, Failure};
+use crate::sched::control::Control;
+use crate::sched::word::Mode;
+use crate::time::deadline::Deadline;
+use packet::Packet;
+
+pub use builder::Builder;
+pub use current::{Current, getcurrent};
+pub use join::{joinall, joinall_raise, joinall_timeout};
+pub use kill::{killall, killall_timeout};
+pub use spawn::{run, spawn, spawn_later, spawn_local};
+
+/// A handle to a green thread. Clones are handles to the same one.
+///
+/// Dropping the handles does not stop the green thread. A panic that nobody has asked about is logged
+/// when the last handle goes.
+///
+/// # Examples
+///
+/// ```
+/// let g = green_core::spawn(|| 6 * 7);
+/// assert_eq!(g.get().unwrap(), 42);
+/// assert!(g.ready() && g.successful());
+/// ```
+pub struct Greenlet<T> {
+    /// Who it is.
+    control: Arc<Control>,
+    /// Its result.
+    packet: Arc<Packet<T>>,
+}
+
+impl<T> Greenlet<T> {
+    /// Its number, unique in the process.
+    pub fn id(&self) -> NonZeroU64 {
+        self.control.id()
+    }
+
+    /// Its name, if the builder gave one.
+    pub fn name(&self) -> Option<&str> {
+        self.control.name()
+    }
+
+    /// Whether it has ended.
+    pub fn ready(&self) -> bool {
+        self.control.is_finished()
+    }
+
+    /// Whether it has ended without a failure; being killed is not one.
+    pub fn successful(&self) -> bool {
+        self.ready() && self.packet.is_successful()
+    }
+
+    /// Waits until it has ended, however it ends.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller; a cancellation point.
+    pub fn join(&self) {
+        self.packet.wait(Deadline::Never, Mode::Interruptible);
+    }
+
+    /// Waits at most `timeout`; true if it has ended.
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        self.packet
+            .wait(Deadline::after(timeout), Mode::Interruptible)
+    }
+
+    /// Waits until it has ended and returns a clone of its value.
+    ///
+    /// # Errors
+    ///
+    /// It panicked, was killed, or its value was moved out.
+    pub fn get(&self) -> Result<T, Failure>
+    where
+        T: Clone,
+    {
+        self.packet
+            .get(Deadline::Never)
+            .unwrap_or(Err(Failure::Taken))
+    }
+
+    /// As [`Greenlet::get`], waiting at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Failure::TimedOut`].
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, Failure>
+    where
+        T: Clone,
+    {
+        let result = self.packet.get(Deadline::after(timeout));
+        result.unwrap_or(Err(Failure::TimedOut(Elapsed { after: timeout })))
+    }
+
+    /// Waits until it has ended and moves its value out; other handles then get [`Failure::Taken`].
+    ///
+    /// # Errors
+    ///
+    /// It panicked, was killed, or its value was moved out before.
+    pub fn into_result(self) -> Result<T, Failure> {
+        self.packet.take()
+    }
+}
+
+impl<T> Clone for Greenlet<T> {
+    fn clone(&self) -> Self {
+        Self {
+            control: Arc::clone(&self.control),
+            packet: Arc::clone(&self.packet),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Greenlet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Greenlet")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("ready", &self.ready())
+            .finish_non_exhaustive()
+    }
+}

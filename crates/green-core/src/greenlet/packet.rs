@@ -1,0 +1,247 @@
+//! What a green thread leaves behind: its result, and who waits for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Failure;
+use crate::hub;
+use crate::interrupt::{self, OrRaise};
+use crate::park::Interrupt;
+use crate::sched::WaitFor;
+use crate::sched::control::Control;
+use crate::sched::word::Mode;
+use crate::time::deadline::Deadline;
+use crate::waitq::{Monitor, Wait, WaitQueue};
+
+/// See the module documentation.
+pub(super) struct Packet<T> {
+    inner: Monitor<Inner<T>>,
+    /// Who it is, for the report of a panic that nobody asked about.
+    control: Arc<Control>,
+}
+
+struct Inner<T> {
+    outcome: Outcome<T>,
+    /// Its place in the order in which all green threads ended.
+    order: u64,
+    /// Whether anybody has been told of a panic.
+    observed: bool,
+    /// Who waits for the end, or for the value to be back.
+    waiting: WaitQueue,
+    /// Who wants to be told of the end, and by what number.
+    watchers: Vec<(Arc<dyn Watch>, usize)>,
+}
+
+/// How a green thread ended.
+enum Outcome<T> {
+    /// It has not.
+    Running,
+    /// It returned this.
+    Value(T),
+    /// A `get` has the value for a moment, to clone it without the lock.
+    Lent,
+    /// The value was moved out.
+    Taken,
+    /// It did not return.
+    Failed(Failure),
+}
+
+/// Somebody who wants to be told that a green thread has ended.
+pub(super) trait Watch: Send + Sync {
+    /// The one registered under `index` has ended. Must neither wait nor panic.
+    fn ended(&self, index: usize);
+}
+
+impl<T> Packet<T> {
+    pub(super) fn new(control: Arc<Control>) -> Self {
+        Self {
+            inner: Monitor::new(Inner {
+                outcome: Outcome::Running,
+                order: 0,
+                observed: false,
+                waiting: WaitQueue::new(),
+                watchers: Vec::new(),
+            }),
+            control,
+        }
+    }
+
+    /// The green thread ended; `result` is how.
+    pub(super) fn publish(&self, result: Result<T, Failure>) {
+        /// Green threads that have ended.
+        static ENDED: AtomicU64 = AtomicU64::new(0);
+        let outcome = match result {
+            Ok(value) => Outcome::Value(value),
+            Err(failure) => Outcome::Failed(failure),
+        };
+        let mut watchers = Vec::new();
+        self.inner.notify_all(
+            |inner| &mut inner.waiting,
+            |inner| {
+                inner.outcome = outcome;
+                inner.order = ENDED.fetch_add(1, Ordering::Relaxed);
+                watchers = std::mem::take(&mut inner.watchers);
+                self.control.finish();
+            },
+        );
+        for (watcher, index) in watchers {
+            watcher.ended(index);
+        }
+    }
+
+    /// Waits until it has ended; false if the deadline passed first.
+    pub(super) fn wait(&self, deadline: Deadline, mode: Mode) -> bool {
+        let wait = Wait {
+            mode,
+            ..Wait::new(WaitFor::Join, deadline)
+        };
+        let ended =
+            |inner: &mut Inner<T>| (!matches!(inner.outcome, Outcome::Running)).then_some(());
+        self.inner
+            .wait(wait, |inner| &mut inner.waiting, ended)
+            .or_raise()
+            .is_some()
+    }
+
+    /// A clone of the value, once it is there; `None` if the deadline passed first.
+    pub(super) fn get(&self, deadline: Deadline) -> Option<Result<T, Failure>>
+    where
+        T: Clone,
+    {
+        let value = match self.lend(deadline)? {
+            Ok(value) => value,
+            Err(failure) => return Some(Err(failure)),
+        };
+        let lent = Lent {
+            packet: self,
+            value: Some(value),
+        };
+        Some(Ok(lent
+            .value
+            .clone()
+            .expect("the value is here until it is given back")))
+    }
+
+    /// The value itself, once it is there.
+    pub(super) fn take(&self) -> Result<T, Failure> {
+        let value = self.lend(Deadline::Never).unwrap_or(Err(Failure::Taken))?;
+        self.give_back(Outcome::Taken);
+        Ok(value)
+    }
+
+    /// Whether it ended with a value, or was killed.
+    pub(super) fn is_successful(&self) -> bool {
+        match &self.inner.lock().outcome {
+            Outcome::Running => false,
+            Outcome::Value(_) | Outcome::Lent | Outcome::Taken => true,
+            Outcome::Failed(failure) => matches!(failure, Failure::Killed),
+        }
+    }
+
+    /// Its place in the order of ends, and its failure; marks that as known to somebody.
+    pub(super) fn end(&self) -> (u64, Option<Failure>) {
+        let mut inner = self.inner.lock();
+        match &inner.outcome {
+            Outcome::Failed(failure) => {
+                let failure = failure.clone();
+                inner.observed = true;
+                (inner.order, Some(failure))
+            }
+            _ => (inner.order, None),
+        }
+    }
+
+    /// Its place in the order of ends.
+    pub(super) fn order(&self) -> u64 {
+        self.inner.lock().order
+    }
+
+    /// Tells `watcher` of the end under `index`, at once if it has ended.
+    pub(super) fn watch(&self, watcher: &Arc<dyn Watch>, index: usize) {
+        let mut inner = self.inner.lock();
+        if matches!(inner.outcome, Outcome::Running) {
+            inner.watchers.push((Arc::clone(watcher), index));
+            return;
+        }
+        drop(inner);
+        watcher.ended(index);
+    }
+
+    /// Forgets `watcher`.
+    pub(super) fn unwatch(&self, watcher: &Arc<dyn Watch>) {
+        let mut inner = self.inner.lock();
+        let gone = inner
+            .watchers
+            .extract_if(.., |(other, _)| Arc::ptr_eq(other, watcher))
+            .collect::<Vec<_>>();
+        drop(inner);
+        drop(gone);
+    }
+
+    /// Takes the value for a moment; `None` if the deadline passed first.
+    fn lend(&self, deadline: Deadline) -> Option<Result<T, Failure>> {
+        let wait = Wait::new(WaitFor::Join, deadline);
+        let ready = |inner: &mut Inner<T>| match &inner.outcome {
+            Outcome::Running | Outcome::Lent => None,
+            Outcome::Taken => Some(Err(Failure::Taken)),
+            Outcome::Failed(failure) => {
+                let failure = failure.clone();
+                inner.observed = true;
+                Some(Err(failure))
+            }
+            Outcome::Value(_) => match std::mem::replace(&mut inner.outcome, Outcome::Lent) {
+                Outcome::Value(value) => Some(Ok(value)),
+                _ => None,
+            },
+        };
+        self.inner
+            .wait(wait, |inner| &mut inner.waiting, ready)
+            .or_raise()
+    }
+
+    fn give_back(&self, outcome: Outcome<T>) {
+        self.inner
+            .notify_all(|inner| &mut inner.waiting, |inner| inner.outcome = outcome);
+    }
+}
+
+/// A value to be given back, also if its `clone` panics.
+struct Lent<'a, T> {
+    packet: &'a Packet<T>,
+    value: Option<T>,
+}
+
+impl<T> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            self.packet.give_back(Outcome::Value(value));
+        }
+    }
+}
+
+impl<T> Drop for Packet<T> {
+    /// Neither the green thread nor a handle is left: a panic that nobody asked about is reported.
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        if let (Outcome::Failed(Failure::Panicked(panic)), false) = (&inner.outcome, inner.observed)
+        {
+            log::error!(
+                "{} panicked: {}",
+                hub::label(&self.control),
+                panic.message()
+            );
+        }
+    }
+}
+
+/// What a payload that unwound out of a green thread means.
+pub(super) fn failure(payload: Box<dyn std::any::Any + Send>) -> Failure {
+    match interrupt::of(&*payload) {
+        Some(Interrupt::Kill) => Failure::Killed,
+        // The scope of a guard that was forgotten: gevent counts it as a failure.
+        Some(Interrupt::Timeout(_)) => Failure::TimedOut(crate::error::Elapsed {
+            after: std::time::Duration::ZERO,
+        }),
+        None => Failure::Panicked(crate::error::Panic::new(payload)),
+    }
+}

@@ -1,0 +1,405 @@
+//! The loop: one OS thread that runs green threads, fires timers and polls.
+//!
+//! # One turn
+//!
+//! 1. Run what is ready, first in first out, until nothing is, or the turn's share is used up
+//!    ([`SWITCHES`] switches or [`SLICE`] of time).
+//! 2. Fire the timers that are due.
+//! 3. Poll for I/O: without waiting if work is ready, else until the next timer or a wake-up.
+//! 4. Take what other OS threads left in the inbox.
+//!
+//! A hub's OS thread never exits, and a panic in the loop itself aborts the process: green threads
+//! that nobody would ever resume would be the alternative.
+//!
+//! # Invariants
+//!
+//! 1. Only the loop resumes a carrier, and only for a slot that it took from the ready FIFO or that it
+//!    has just given a start to.
+//! 2. Nothing in the loop blocks but the poll.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::config::{self, Settings};
+use crate::engine::{self, Carrier};
+use crate::panics;
+use crate::reactor::{self, Events};
+use crate::sched::control::Control;
+use crate::sched::registry::Registry;
+use crate::sched::slot::Slot;
+use crate::sched::timers::Due;
+use crate::sched::word::Outcome;
+use crate::sched::{self, Body, HubShared, Local, Message, Start, Work, count};
+
+/// Switches after which a hub polls even though work is ready.
+const SWITCHES: u32 = 256;
+
+/// Time after which a hub polls even though work is ready.
+const SLICE: Duration = Duration::from_millis(5);
+
+/// How many switches pass between two looks at the clock.
+const CLOCK_EVERY: u32 = 8;
+
+/// Starts the hubs, once for the process.
+///
+/// # Panics
+///
+/// If the system refuses an OS thread, an eventfd or an epoll instance: without hubs nothing can run.
+pub(crate) fn start() {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        panics::install(panics::Observer {
+            before: note_panic,
+            describe,
+        });
+        engine::stack::set_overflow_label(|out| {
+            describe(out);
+        });
+        let settings = config::freeze();
+        let hubs = (0..settings.hubs)
+            .map(new_hub)
+            .collect::<io::Result<Box<[_]>>>();
+        let hubs = hubs.unwrap_or_else(|error| panic!("green: cannot make the hubs: {error}"));
+        reactor::start(&hubs)
+            .unwrap_or_else(|error| panic!("green: cannot make the pollers: {error}"));
+        sched::set_hubs(hubs.clone());
+        for hub in hubs {
+            thread::Builder::new()
+                .name(format!("green-hub-{}", hub.id))
+                .spawn(move || run(hub, settings))
+                .unwrap_or_else(|error| panic!("green: cannot start hub {}: {error}", hub.id));
+        }
+    });
+}
+
+fn new_hub(id: usize) -> io::Result<&'static HubShared> {
+    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    Ok(Box::leak(Box::new(HubShared::new(id, bell))))
+}
+
+/// A hub's OS thread.
+fn run(shared: &'static HubShared, settings: &'static Settings) -> ! {
+    let _abort = AbortOnUnwind;
+    engine::stack::ensure_signal_stack();
+    let local: &'static Local = Box::leak(Box::new(Local::new(shared)));
+    sched::enter(local);
+    Hub {
+        local,
+        settings,
+        messages: Vec::new(),
+        events: Events::new(),
+        due: Vec::new(),
+    }
+    .run()
+}
+
+/// The state of the loop.
+struct Hub {
+    /// What the green threads of this hub see of it too.
+    local: &'static Local,
+    /// The process's configuration.
+    settings: &'static Settings,
+    /// Messages taken from the inbox; empty between turns, kept for its memory.
+    messages: Vec<Message>,
+    /// Events taken from the poller; kept for its memory.
+    events: Events,
+    /// Timers taken from the heap; empty between turns, kept for its memory.
+    due: Vec<Due>,
+}
+
+impl Hub {
+    fn run(mut self) -> ! {
+        loop {
+            self.run_ready();
+            let now = self.fire_timers();
+            self.poll(now);
+            self.take_messages();
+        }
+    }
+
+    /// Runs what is ready, for one turn's share.
+    fn run_ready(&self) {
+        let local = self.local;
+        if local.ready_len() == 0 {
+            return;
+        }
+        local.switches_left.set(SWITCHES);
+        let begun = Instant::now();
+        local.now.set(sched::clock(begun));
+        while let Some(work) = local.pop() {
+            match work {
+                Work::Resume(slot) => self.resume(slot),
+                Work::Start(start) => self.start(start),
+            }
+            let left = local.switches_left.get().saturating_sub(1);
+            local.switches_left.set(left);
+            if left == 0 || (left.is_multiple_of(CLOCK_EVERY) && begun.elapsed() >= SLICE) {
+                break;
+            }
+            if local.starts() > 1 && SLEEPING.load(Ordering::Relaxed) != 0 {
+                self.hand_over();
+            }
+        }
+    }
+
+    /// Switches to a green thread; returns when it parks.
+    #[inline]
+    fn resume(&self, slot: &'static Slot) {
+        count(&self.local.shared.counters.switches, 1);
+        self.local.set_current(Some(slot));
+        slot.local.get().carrier.resume();
+        self.local.set_current(None);
+    }
+
+    /// Starts a green thread on an idle carrier, or a new one.
+    fn start(&self, start: Start) {
+        let slot = match self.local.take_idle(start.stack_size) {
+            Some(slot) => slot,
+            None => match self.new_slot(start.stack_size) {
+                Some(slot) => slot,
+                None => return self.hold(start),
+            },
+        };
+        self.local.next.set(Some(start));
+        self.resume(slot);
+    }
+
+    /// Makes a carrier; `None` if the system refuses another stack.
+    fn new_slot(&self, stack_size: usize) -> Option<&'static Slot> {
+        if !reserve_carrier(self.settings.max_carriers) {
+            return None;
+        }
+        let Ok(carrier) = Carrier::new(stack_size, carrier_body) else {
+            CARRIERS.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        };
+        count(&self.local.shared.counters.carriers, 1);
+        Some(Slot::new(self.local.shared, carrier))
+    }
+
+    /// Keeps a start until a carrier becomes idle.
+    #[cold]
+    fn hold(&self, start: Start) {
+        static WARNED: std::sync::Once = std::sync::Once::new();
+        WARNED.call_once(|| {
+            log::warn!(
+                "green: the system maps no more stacks after {} (two memory mappings each; the limit is \
+                 vm.max_map_count): green threads now wait for others to end before they start",
+                CARRIERS.load(Ordering::Relaxed),
+            );
+        });
+        self.local.held.borrow_mut().push_back(start);
+        count(&self.local.shared.counters.held, 1);
+    }
+
+    /// Gives half of the green threads that have not started to a hub that sleeps.
+    #[cold]
+    fn hand_over(&self) {
+        let idle = sched::hubs().iter().find(|hub| hub.inbox().is_asleep());
+        let Some(idle) = idle else { return };
+        for start in self.local.take_movable() {
+            self.local.shared.load_decrement();
+            idle.load_increment();
+            start.control.set_hub(idle.id);
+            idle.send(Message::Start(start));
+        }
+    }
+
+    /// Fires the timers that are due; returns the time it was.
+    fn fire_timers(&mut self) -> Option<Instant> {
+        let mut timers = self.local.timers.borrow_mut();
+        if timers.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        while let Some(due) = timers.pop(now) {
+            self.due.push(due);
+        }
+        self.local
+            .shared
+            .counters
+            .timers
+            .store(timers.len() as u64, Ordering::Relaxed);
+        drop(timers);
+        for due in self.due.drain(..) {
+            match due {
+                Due::Start(start) => self.local.push(Work::Start(start)),
+                Due::Wait(slot) => {
+                    let expired = slot.word.open();
+                    if expired.is_some_and(|episode| slot.word.claim(episode, Outcome::TimedOut)) {
+                        self.local.push(Work::Resume(slot));
+                    }
+                }
+            }
+        }
+        Some(now)
+    }
+
+    /// Polls: without waiting if work is ready, else until the next timer or a wake-up.
+    fn poll(&mut self, now: Option<Instant>) {
+        let reactor = reactor::of(self.local.shared.id);
+        count(&self.local.shared.counters.polls, 1);
+        if self.local.ready_len() != 0 {
+            reactor.poll(&mut self.events, Some(Duration::ZERO));
+            return;
+        }
+        let next = self.local.timers.borrow_mut().next();
+        let timeout = next.map(|at| at.saturating_duration_since(now.unwrap_or_else(Instant::now)));
+        if self.local.shared.inbox().prepare_sleep() {
+            SLEEPING.fetch_add(1, Ordering::Relaxed);
+            reactor.poll(&mut self.events, timeout);
+            SLEEPING.fetch_sub(1, Ordering::Relaxed);
+            self.local.shared.inbox().end_sleep();
+        }
+    }
+
+    /// Takes what other OS threads left.
+    fn take_messages(&mut self) {
+        self.local.shared.inbox().drain(&mut self.messages);
+        for message in self.messages.drain(..) {
+            match message {
+                Message::Resume(slot) => self.local.push(Work::Resume(slot)),
+                Message::Start(start) => self.local.push(Work::Start(start.into())),
+                Message::StartAt(at, start) => {
+                    self.local.timers.borrow_mut().start_at(at, start.into());
+                }
+                Message::CancelStart(id) => {
+                    let cancelled = self.local.timers.borrow_mut().cancel_start(id);
+                    // Its closure is dropped where it would have run.
+                    if let Some(start) = cancelled {
+                        self.local.push(Work::Start(start));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What every carrier runs: one green thread after another, for ever.
+fn carrier_body() {
+    loop {
+        let local = sched::local().expect("a carrier runs on its hub");
+        let slot = local.current().expect("a carrier runs in a slot");
+        let mut next = local.next.take();
+        while let Some(start) = next {
+            run_green_thread(local, slot, start);
+            next = next_start(local, slot);
+        }
+        local.put_idle(slot);
+        engine::park();
+    }
+}
+
+/// The start that a carrier may go on with: one that waits for a carrier, or the head of the FIFO.
+fn next_start(local: &'static Local, slot: &'static Slot) -> Option<Start> {
+    let stack_size = slot.local.get().carrier.stack_size();
+    let mut held = local.held.borrow_mut();
+    if let Some(index) = held.iter().position(|start| start.stack_size == stack_size) {
+        let counter = &local.shared.counters.held;
+        counter.store(counter.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        return held.remove(index);
+    }
+    drop(held);
+    let left = local.switches_left.get();
+    if left <= 1 {
+        return None;
+    }
+    let start = local.pop_start(stack_size)?;
+    local.switches_left.set(left - 1);
+    count(&local.shared.counters.switches, 1);
+    Some(start)
+}
+
+/// Runs one green thread from start to end.
+fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Start) {
+    let Start { control, body, .. } = start;
+    slot.adopt(std::sync::Arc::clone(&control));
+    let alive = control.start(slot);
+    let ended = catch_unwind(AssertUnwindSafe(|| match (body, alive) {
+        (Body::Movable(body), true) => body(),
+        (Body::Local(body), true) => body(),
+        // Killed before it ran: only its closure is dropped, here where it would have run.
+        (Body::Movable(body), false) => drop(body),
+        (Body::Local(body), false) => drop(body),
+    }));
+    if let Err(payload) = ended {
+        // The body publishes its own panics: this one came from a destructor of the closure or of
+        // the result, which nobody is left to be told of.
+        log::error!(
+            "green: a destructor panicked at the end of {}",
+            label(&control)
+        );
+        leak(payload);
+    }
+    slot.release();
+    local.shared.load_decrement();
+    count(&local.shared.counters.finished, 1);
+    Registry::remove(&control);
+}
+
+/// Gives up a payload without running its destructor, which may panic where nothing may unwind.
+#[expect(clippy::mem_forget, reason = "not running the destructor is the point")]
+fn leak(payload: Box<dyn std::any::Any + Send>) {
+    std::mem::forget(payload);
+}
+
+/// Tells the running green thread's slot that it is about to unwind.
+fn note_panic() {
+    if let Some((_, slot)) = sched::current() {
+        slot.local.get().interrupts.set_panicked();
+    }
+}
+
+/// Names the running green thread; false outside one.
+fn describe(out: &mut dyn std::fmt::Write) -> bool {
+    let Some((_, slot)) = sched::current() else {
+        return false;
+    };
+    slot.with_control(|control| out.write_fmt(format_args!("{}", label(control))))
+        .is_some()
+}
+
+/// A green thread's name, id and spawn site.
+pub(crate) fn label(control: &Control) -> impl std::fmt::Display + '_ {
+    struct Label<'a>(&'a Control);
+    impl std::fmt::Display for Label<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            match self.0.name() {
+                Some(name) => write!(f, "green thread '{name}' (#{})", self.0.id())?,
+                None => write!(f, "green thread #{}", self.0.id())?,
+            }
+            write!(f, ", spawned at {}", self.0.site())
+        }
+    }
+    Label(control)
+}
+
+/// Carriers of all hubs.
+static CARRIERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Hubs that sleep, or are about to.
+static SLEEPING: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts one more carrier, if there may be one.
+fn reserve_carrier(max: usize) -> bool {
+    CARRIERS
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |made| {
+            (made < max).then_some(made + 1)
+        })
+        .is_ok()
+}
+
+/// Aborts the process if the loop unwinds.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}

@@ -1,0 +1,52 @@
+//! How an interrupt unwinds its green thread.
+//!
+//! The payload is a private type, so that a catch can tell it from a panic of the program, and it is
+//! raised without the panic hook: an interrupt is not a failure.
+
+use std::any::Any;
+use std::panic;
+
+use crate::park::{Caller, Interrupt};
+use crate::waitq::NotReady;
+
+/// What an interrupt carries through the frames it unwinds.
+#[derive(Debug)]
+pub(crate) struct Payload(pub(crate) Interrupt);
+
+/// Unwinds the caller.
+///
+/// # Panics
+///
+/// Under `panic = "abort"`, with a sentence that says what is needed.
+#[cold]
+pub(crate) fn raise(interrupt: Interrupt) -> ! {
+    if cfg!(panic = "abort") {
+        panic!("green: kill and Timeout need panic = \"unwind\"");
+    }
+    if let Some(interrupts) = Caller::current().interrupts() {
+        interrupts.set_interrupted();
+    }
+    panic::resume_unwind(Box::new(Payload(interrupt)))
+}
+
+/// The interrupt that unwound to here, if it was one.
+pub(crate) fn of(payload: &(dyn Any + Send)) -> Option<Interrupt> {
+    payload.downcast_ref::<Payload>().map(|payload| payload.0)
+}
+
+/// The result of a wait whose interrupt unwinds: true if it timed out.
+pub(crate) trait OrRaise<R> {
+    /// The value, or `None` if the deadline passed; unwinds if the caller was interrupted.
+    fn or_raise(self) -> Option<R>;
+}
+
+impl<R> OrRaise<R> for Result<R, NotReady> {
+    #[inline]
+    fn or_raise(self) -> Option<R> {
+        match self {
+            Ok(value) => Some(value),
+            Err(NotReady::TimedOut) => None,
+            Err(NotReady::Interrupted(interrupt)) => raise(interrupt),
+        }
+    }
+}

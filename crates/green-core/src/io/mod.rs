@@ -1,0 +1,235 @@
+//! Any file descriptor, blocking for its caller only.
+//!
+//! [`Io`] wraps a value that owns a descriptor. An operation is tried at once; if it would block, the
+//! caller waits in its own way: a green thread and a `may` coroutine park and a hub's poller wakes them,
+//! an OS thread sleeps in `poll(2)`. Any number of callers may use one `Io` at once; they are served
+//! first in, first out.
+
+mod retry;
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::reactor::Registration;
+use crate::reactor::source::{Direction, Source};
+use retry::Attempt;
+
+/// A value that owns a file descriptor, with blocking operations that block only their caller.
+///
+/// The operations given to it must not block: the descriptor has `O_NONBLOCK`, or they ask for it per
+/// call (`MSG_DONTWAIT`). The descriptor must not be closed or replaced while it is in here.
+///
+/// # Examples
+///
+/// ```
+/// use green_core::io::Io;
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// let (a, b) = UnixStream::pair()?;
+/// a.set_nonblocking(true)?;
+/// let a = Io::new(a);
+/// let reader = green_core::spawn(move || {
+///     let mut buf = [0; 5];
+///     let n = a.read_with(None, |mut a| a.read(&mut buf))?;
+///     Ok::<_, std::io::Error>(buf[..n].to_vec())
+/// });
+/// (&b).write_all(b"hello")?;
+/// assert_eq!(reader.into_result().unwrap()?, b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Io<T: AsFd> {
+    /// What is remembered of the descriptor's readiness, and who waits.
+    source: Arc<Source>,
+    /// The place in a poller, once an operation has waited. The lock is held while the descriptor is
+    /// added to the poller, by the one caller that adds it.
+    registration: Mutex<Option<Registration>>,
+    /// Whether operations that would block fail instead.
+    nonblocking: AtomicBool,
+    /// Owns the descriptor. Invariant: `None` only after `into_inner`.
+    io: Option<T>,
+}
+
+impl<T: AsFd> Io<T> {
+    /// Wraps `io`. No poller watches it until an operation would block.
+    pub fn new(io: T) -> Self {
+        Self {
+            source: Arc::new(Source::new()),
+            registration: Mutex::new(None),
+            nonblocking: AtomicBool::new(false),
+            io: Some(io),
+        }
+    }
+
+    /// The wrapped value.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "the value is there as long as the `Io` is"
+    )]
+    pub fn get_ref(&self) -> &T {
+        self.io
+            .as_ref()
+            .expect("the value is here until into_inner")
+    }
+
+    /// Gives the wrapped value back. No poller watches it any more.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "the value is there as long as the `Io` is"
+    )]
+    pub fn into_inner(mut self) -> T {
+        self.deregister();
+        self.io.take().expect("the value is here until into_inner")
+    }
+
+    /// Makes operations that would block fail with `WouldBlock` instead of waiting, or wait again.
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    /// Runs `op` until it does anything but fail with `WouldBlock`, waiting in between until the
+    /// descriptor is readable.
+    ///
+    /// # Blocking
+    ///
+    /// Waits at most until `deadline`; a cancellation point while it waits.
+    ///
+    /// # Errors
+    ///
+    /// What `op` returns; `TimedOut` if the deadline passes; `WouldBlock` after
+    /// [`Io::set_nonblocking`].
+    pub fn read_with<R>(
+        &self,
+        deadline: Option<Instant>,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.attempt(Direction::Read)
+            .run(deadline.into(), || op(self.get_ref()))
+    }
+
+    /// As [`Io::read_with`], waiting until the descriptor is writable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::read_with`].
+    pub fn write_with<R>(
+        &self,
+        deadline: Option<Instant>,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.attempt(Direction::Write)
+            .run(deadline.into(), || op(self.get_ref()))
+    }
+
+    /// As [`Io::read_with`] for a byte stream in which an operation that moves fewer bytes than
+    /// `asked`, but not zero, has emptied the receive buffer. Of the kernel's sockets only TCP streams
+    /// promise that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::read_with`].
+    pub fn read_stream_with(
+        &self,
+        asked: usize,
+        deadline: Option<Instant>,
+        mut op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.attempt(Direction::Read)
+            .run_stream(asked, deadline.into(), || op(self.get_ref()))
+    }
+
+    /// As [`Io::read_stream_with`], for a send buffer that is full.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::read_with`].
+    pub fn write_stream_with(
+        &self,
+        asked: usize,
+        deadline: Option<Instant>,
+        mut op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.attempt(Direction::Write)
+            .run_stream(asked, deadline.into(), || op(self.get_ref()))
+    }
+
+    #[inline]
+    fn attempt(&self, direction: Direction) -> Attempt<'_> {
+        Attempt {
+            source: &self.source,
+            registration: &self.registration,
+            fd: self.get_ref().as_fd(),
+            direction,
+            nonblocking: self.nonblocking.load(Ordering::Relaxed),
+        }
+    }
+
+    fn deregister(&mut self) {
+        if let Some(registration) = self.registration.get_mut().take() {
+            registration.remove(self.get_ref().as_fd());
+        }
+    }
+}
+
+impl<T: AsFd> Drop for Io<T> {
+    /// The poller forgets the descriptor before it is closed.
+    fn drop(&mut self) {
+        self.deregister();
+    }
+}
+
+impl<T: AsFd> AsFd for Io<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Io<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Io").field(self.get_ref()).finish()
+    }
+}
+
+/// Waits until `fd` is readable, or at its end, or `deadline` passes: false then.
+///
+/// For descriptors that are not in an [`Io`]. A descriptor that is ready returns at once.
+///
+/// # Blocking
+///
+/// Parks the caller only; a cancellation point.
+///
+/// # Errors
+///
+/// The kind of file cannot be polled (regular files are always ready), or a limit of the system.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use std::time::{Duration, Instant};
+///
+/// let (reader, writer) = std::io::pipe()?;
+/// let soon = Instant::now() + Duration::from_millis(5);
+/// assert!(!green_core::io::wait_readable(reader.as_fd(), Some(soon))?);
+/// drop(writer);
+/// assert!(green_core::io::wait_readable(reader.as_fd(), None)?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn wait_readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    retry::wait_fd(fd, Direction::Read, deadline.into())
+}
+
+/// Waits until `fd` is writable, or closed for writing, or `deadline` passes: false then.
+///
+/// # Errors
+///
+/// As [`wait_readable`].
+pub fn wait_writable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    retry::wait_fd(fd, Direction::Write, deadline.into())
+}

@@ -1,0 +1,106 @@
+//! Green threads for Rust, after gevent: code that looks blocking suspends only the green thread that
+//! runs it.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let greetings = ["hello", "world"].map(|word| {
+//!     green_core::spawn(move || {
+//!         green_core::sleep(Duration::from_millis(10));
+//!         word.len()
+//!     })
+//! });
+//! let total: usize = green_core::joinall(&greetings).iter().map(|g| g.get().unwrap()).sum();
+//! assert_eq!(total, 10);
+//! ```
+//!
+//! # The parts
+//!
+//! - [`spawn`], [`spawn_local`], [`spawn_later`], [`Builder`], [`run`]: make green threads. [`Greenlet`]:
+//!   their handle. [`joinall`], [`killall`]: several at once.
+//! - [`sleep`], [`yield_now`], [`timeout()`], [`mask_kill`], [`no_park`], [`blocking`].
+//! - [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
+//! - [`io`]: any file descriptor. Sockets are in the crate `green-net`.
+//! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
+//!
+//! # How it works
+//!
+//! A *hub* is an OS thread with a scheduler and an event loop. A green thread runs on the hub where it
+//! first ran, for ever, on a stack of its own: a reused coroutine of `generator`, the engine of `may`.
+//! The layers, from the bottom: `engine` (stacks and switches), `sched` (what is runnable), `park` (one
+//! waiting caller), `waitq` (the one wait list), `reactor` (readiness), `hub` (the loop), and the public
+//! modules on top.
+//!
+//! # Not supported
+//!
+//! Windows and macOS; `fork` without `exec`.
+
+mod primitive;
+
+#[cfg(not(green_loom))]
+mod config;
+#[cfg(not(green_loom))]
+mod debug;
+#[cfg(not(green_loom))]
+#[expect(unsafe_code, reason = "stacks and switches: see the module's rules")]
+mod engine;
+#[cfg(not(green_loom))]
+mod error;
+#[cfg(not(green_loom))]
+pub mod event;
+#[cfg(not(green_loom))]
+mod greenlet;
+#[cfg(not(green_loom))]
+mod hub;
+#[cfg(not(green_loom))]
+mod interrupt;
+#[cfg(not(green_loom))]
+pub mod io;
+#[cfg(not(green_loom))]
+pub mod lock;
+#[cfg(not(green_loom))]
+mod panics;
+mod park;
+#[cfg(not(green_loom))]
+pub mod queue;
+#[cfg(not(green_loom))]
+mod reactor;
+#[cfg(not(green_loom))]
+mod sched;
+#[cfg(not(green_loom))]
+pub mod sync;
+#[cfg(not(green_loom))]
+mod threadpool;
+mod time;
+#[cfg(not(green_loom))]
+mod timeout;
+#[expect(unsafe_code, reason = "links the waiters on parked stacks: see waitq/list.rs")]
+mod waitq;
+
+/// What a model needs of the scheduler: the wake word and the inbox.
+#[cfg(green_loom)]
+mod sched {
+    pub(crate) mod inbox;
+    mod wait_for;
+    pub(crate) mod word;
+
+    pub(crate) use wait_for::WaitFor;
+}
+
+#[cfg(not(green_loom))]
+pub use config::Config;
+#[cfg(not(green_loom))]
+pub use debug::{Stats, dump, stats};
+#[cfg(not(green_loom))]
+pub use error::{AlreadyStarted, Elapsed, Failure, Panic};
+#[cfg(not(green_loom))]
+pub use greenlet::{
+    Builder, Current, Greenlet, getcurrent, joinall, joinall_raise, joinall_timeout, killall,
+    killall_timeout, run, spawn, spawn_later, spawn_local,
+};
+#[cfg(not(green_loom))]
+pub use threadpool::blocking;
+#[cfg(not(green_loom))]
+pub use time::{sleep, sleep_until, yield_now};
+#[cfg(not(green_loom))]
+pub use timeout::{mask_kill, no_park, timeout};

@@ -1,0 +1,58 @@
+//! The atomics and the short internal lock that everything else is built from.
+//!
+//! This is the only module that chooses between the real ones (std's atomics, `parking_lot`'s lock)
+//! and loom's (`--cfg green_loom`), so that a model checks the very code that runs. The lock guards
+//! short critical sections only: nothing parks, calls back, or enters the kernel while it is held.
+
+#[cfg(not(green_loom))]
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+#[cfg(not(green_loom))]
+pub(crate) use std::sync::Arc;
+#[cfg(not(green_loom))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+
+#[cfg(green_loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+#[cfg(green_loom)]
+pub(crate) use loom::sync::{Arc, MutexGuard};
+#[cfg(green_loom)]
+pub(crate) use model::{Condvar, Mutex};
+
+/// loom's lock and condition variable behind `parking_lot`'s signatures.
+#[cfg(green_loom)]
+mod model {
+    use loom::sync::MutexGuard;
+
+    /// A lock without poisoning.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("loom's lock is not poisoned")
+        }
+    }
+
+    /// A condition variable that keeps its guard, as `parking_lot`'s does.
+    #[derive(Debug)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Condvar::new())
+        }
+
+        /// Waits; takes and returns the guard, because loom's does.
+        pub(crate) fn wait_owned<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).expect("loom's lock is not poisoned")
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! What is runnable: data only, no loop.
+//!
+//! A hub has two halves. [`HubShared`] is what other OS threads reach: the inbox with its bell, the
+//! registry of live green threads, counters. [`Local`] is what only the hub's own OS thread reaches,
+//! through a thread-local: the FIFO of ready work, the timers, the idle carriers, and which green thread
+//! is running. The loop over them is in `hub`.
+//!
+//! # Life of a green thread
+//!
+//! spawned ([`Start`] queued on its hub) → started (on a [`Slot`] that an idle carrier offers) → parked
+//! and resumed any number of times ([`wake`]) → finished (the slot goes to the next start, or idle).
+//!
+//! # Invariants
+//!
+//! 1. A slot is in the ready FIFO at most once: only the one claimer of its episode (`word`), or the
+//!    green thread itself when it yields, puts it there.
+//! 2. The FIFO is looked at by the hub loop only, on the hub's own stack, so a slot that is made ready
+//!    before its green thread has switched away is resumed after it has.
+
+pub(crate) mod control;
+pub(crate) mod inbox;
+pub(crate) mod interrupts;
+pub(crate) mod placement;
+pub(crate) mod registry;
+pub(crate) mod slot;
+pub(crate) mod timers;
+mod wait_for;
+pub(crate) mod word;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use control::Control;
+use inbox::Inbox;
+use registry::Registry;
+use slot::Slot;
+use timers::Timers;
+pub(crate) use wait_for::WaitFor;
+
+/// The half of a hub that other OS threads reach.
+#[derive(Debug)]
+pub(crate) struct HubShared {
+    /// Its number, from zero.
+    pub(crate) id: usize,
+    /// What other OS threads hand it.
+    inbox: Inbox<Message>,
+    /// An eventfd in the hub's poller: written to wake the hub from its sleep.
+    bell: OwnedFd,
+    /// The live green threads that were spawned here.
+    pub(crate) registry: Registry,
+    /// Green threads that were placed here and have not finished.
+    load: AtomicUsize,
+    /// Counters for `stats`; written by the hub only.
+    pub(crate) counters: Counters,
+}
+
+/// What a hub counts. Only the hub's own OS thread writes, so an increment is a load and a store.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Times a carrier was switched to.
+    pub(crate) switches: AtomicU64,
+    /// Green threads that finished.
+    pub(crate) finished: AtomicU64,
+    /// Carriers made.
+    pub(crate) carriers: AtomicU64,
+    /// Carriers that wait for a green thread.
+    pub(crate) idle_carriers: AtomicU64,
+    /// Times the hub polled.
+    pub(crate) polls: AtomicU64,
+    /// Waits with a deadline, and green threads to be started later.
+    pub(crate) timers: AtomicU64,
+    /// Green threads that wait for a carrier because the system refuses more stacks.
+    pub(crate) held: AtomicU64,
+}
+
+/// Adds to a counter that only the calling OS thread writes.
+#[inline]
+pub(crate) fn count(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+}
+
+/// What other OS threads hand a hub.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Resume this slot: the sender claimed the end of its wait.
+    Resume(&'static Slot),
+    /// Start this green thread.
+    Start(RemoteStart),
+    /// Start this green thread at a time.
+    StartAt(Instant, RemoteStart),
+    /// Do not start the green thread of this id after all.
+    CancelStart(u64),
+}
+
+/// A green thread to start that may be handed to another hub.
+pub(crate) struct RemoteStart {
+    /// Who it is.
+    pub(crate) control: Arc<Control>,
+    /// Runs the closure and publishes its result; dropped if it was killed first.
+    pub(crate) body: Box<dyn FnOnce() + Send>,
+    /// The stack it needs, in bytes.
+    pub(crate) stack_size: usize,
+}
+
+impl fmt::Debug for RemoteStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteStart")
+            .field("control", &self.control)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<RemoteStart> for Start {
+    fn from(start: RemoteStart) -> Self {
+        Self {
+            control: start.control,
+            body: Body::Movable(start.body),
+            stack_size: start.stack_size,
+        }
+    }
+}
+
+/// A green thread to start on this hub.
+pub(crate) struct Start {
+    /// Who it is.
+    pub(crate) control: Arc<Control>,
+    /// Its closure.
+    pub(crate) body: Body,
+    /// The stack it needs, in bytes.
+    pub(crate) stack_size: usize,
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start")
+            .field("control", &self.control)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The closure of a green thread that has not started.
+pub(crate) enum Body {
+    /// May start on any hub.
+    Movable(Box<dyn FnOnce() + Send>),
+    /// Must start, or be dropped, on the hub where it was spawned.
+    Local(Box<dyn FnOnce()>),
+}
+
+/// One entry of the ready FIFO.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Resume the green thread in this slot.
+    Resume(&'static Slot),
+    /// Start this green thread.
+    Start(Start),
+}
+
+impl HubShared {
+    /// A hub that has not run yet.
+    pub(crate) fn new(id: usize, bell: OwnedFd) -> Self {
+        Self {
+            id,
+            inbox: Inbox::new(),
+            bell,
+            registry: Registry::default(),
+            load: AtomicUsize::new(0),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The inbox.
+    pub(crate) fn inbox(&self) -> &Inbox<Message> {
+        &self.inbox
+    }
+
+    /// The eventfd that wakes the hub.
+    pub(crate) fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// Leaves a message, and wakes the hub if it sleeps.
+    pub(crate) fn send(&self, message: Message) {
+        if self.inbox.push(message) {
+            // It fails only when the counter is at its maximum: then the bell rings already.
+            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// How many green threads were placed here and have not finished.
+    pub(crate) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// A green thread was placed here.
+    pub(crate) fn load_increment(&self) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A green thread that was placed here finished, or went elsewhere.
+    pub(crate) fn load_decrement(&self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The half of a hub that only its own OS thread reaches.
+pub(crate) struct Local {
+    /// The other half.
+    pub(crate) shared: &'static HubShared,
+    /// The FIFO of what is ready.
+    ready: RefCell<VecDeque<Work>>,
+    /// How many of `ready` are starts.
+    starts: Cell<usize>,
+    /// The slot whose green thread runs.
+    current: Cell<Option<&'static Slot>>,
+    /// The start that the carrier being resumed is to run.
+    pub(crate) next: Cell<Option<Start>>,
+    /// Carriers that wait for a green thread, the warmest last, by stack size.
+    idle: RefCell<BTreeMap<usize, Vec<&'static Slot>>>,
+    /// Starts that wait for a carrier to become idle.
+    pub(crate) held: RefCell<VecDeque<Start>>,
+    /// The deadlines.
+    pub(crate) timers: RefCell<Timers>,
+    /// Green threads that are parked while they unwind.
+    pub(crate) parked_unwinding: Cell<usize>,
+    /// Switches until the next poll.
+    pub(crate) switches_left: Cell<u32>,
+    /// When the loop last looked at the clock, in nanoseconds of the runtime's clock.
+    pub(crate) now: Cell<u64>,
+    /// I/O operations of the running green thread since it was resumed.
+    operations: Cell<u32>,
+    /// When the first look at the clock since then was.
+    looked_at: Cell<Option<Instant>>,
+    /// Ids for the next green threads: the next one, and the end of the block.
+    ids: Cell<(u64, u64)>,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("hub", &self.shared.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Local {
+    /// The local half of a hub, for its own OS thread.
+    pub(crate) fn new(shared: &'static HubShared) -> Self {
+        Self {
+            shared,
+            ready: RefCell::new(VecDeque::new()),
+            starts: Cell::new(0),
+            current: Cell::new(None),
+            next: Cell::new(None),
+            idle: RefCell::new(BTreeMap::new()),
+            held: RefCell::new(VecDeque::new()),
+            timers: RefCell::new(Timers::default()),
+            parked_unwinding: Cell::new(0),
+            switches_left: Cell::new(0),
+            now: Cell::new(0),
+            operations: Cell::new(0),
+            looked_at: Cell::new(None),
+            ids: Cell::new((0, 0)),
+        }
+    }
+
+    /// The slot whose green thread runs; `None` on the hub's own stack.
+    #[inline]
+    pub(crate) fn current(&self) -> Option<&'static Slot> {
+        self.current.get()
+    }
+
+    /// Notes which slot runs; its budget of operations is fresh.
+    #[inline]
+    pub(crate) fn set_current(&self, slot: Option<&'static Slot>) {
+        self.current.set(slot);
+        self.operations.set(0);
+    }
+
+    /// The running green thread did an operation without parking; true if its budget is used up
+    /// ([`BUDGET`] operations, or [`BUDGET_TIME`]).
+    #[inline]
+    pub(crate) fn spend(&self) -> bool {
+        let operations = self.operations.get() + 1;
+        self.operations.set(operations);
+        operations.is_multiple_of(LOOK_EVERY) && self.is_spent(operations)
+    }
+
+    #[cold]
+    fn is_spent(&self, operations: u32) -> bool {
+        let now = Instant::now();
+        if operations == LOOK_EVERY {
+            self.looked_at.set(Some(now));
+        }
+        let begun = self.looked_at.get().unwrap_or(now);
+        operations >= BUDGET || now - begun >= BUDGET_TIME
+    }
+
+    /// Puts work at the end of the FIFO.
+    #[inline]
+    pub(crate) fn push(&self, work: Work) {
+        if matches!(work, Work::Start(_)) {
+            self.starts.set(self.starts.get() + 1);
+        }
+        self.ready.borrow_mut().push_back(work);
+    }
+
+    /// Takes the head of the FIFO, and asks for the memory that those behind it will touch.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<Work> {
+        let mut ready = self.ready.borrow_mut();
+        let work = ready.pop_front()?;
+        if let Some(Work::Resume(slot)) = ready.get(3) {
+            crate::engine::prefetch(std::ptr::from_ref(*slot));
+        }
+        if let Some(Work::Resume(slot)) = ready.get(1) {
+            slot.local.get().carrier.prefetch_stack();
+        }
+        drop(ready);
+        if matches!(work, Work::Start(_)) {
+            self.starts.set(self.starts.get() - 1);
+        }
+        Some(work)
+    }
+
+    /// Takes the head of the FIFO if it is a start that fits a stack of `stack_size` bytes.
+    pub(crate) fn pop_start(&self, stack_size: usize) -> Option<Start> {
+        let mut ready = self.ready.borrow_mut();
+        match ready.front() {
+            Some(Work::Start(start)) if start.stack_size == stack_size => {}
+            _ => return None,
+        }
+        self.starts.set(self.starts.get() - 1);
+        match ready.pop_front() {
+            Some(Work::Start(start)) => Some(start),
+            _ => None,
+        }
+    }
+
+    /// Takes up to half of the starts that may run elsewhere, the youngest first.
+    pub(crate) fn take_movable(&self) -> Vec<RemoteStart> {
+        let want = self.starts.get() / 2;
+        let mut taken = Vec::with_capacity(want);
+        let mut kept = Vec::new();
+        let mut ready = self.ready.borrow_mut();
+        while taken.len() < want {
+            match ready.pop_back() {
+                Some(Work::Start(Start {
+                    control,
+                    body: Body::Movable(body),
+                    stack_size,
+                })) => {
+                    taken.push(RemoteStart {
+                        control,
+                        body,
+                        stack_size,
+                    });
+                }
+                Some(other) => kept.push(other),
+                None => break,
+            }
+        }
+        ready.extend(kept.into_iter().rev());
+        drop(ready);
+        self.starts.set(self.starts.get() - taken.len());
+        taken.reverse();
+        taken
+    }
+
+    /// How many starts are ready.
+    #[inline]
+    pub(crate) fn starts(&self) -> usize {
+        self.starts.get()
+    }
+
+    /// How much is ready.
+    #[inline]
+    pub(crate) fn ready_len(&self) -> usize {
+        self.ready.borrow().len()
+    }
+
+    /// Takes the idle carrier that was used last.
+    #[inline]
+    pub(crate) fn take_idle(&self, stack_size: usize) -> Option<&'static Slot> {
+        let slot = self.idle.borrow_mut().get_mut(&stack_size)?.pop()?;
+        let idle = &self.shared.counters.idle_carriers;
+        idle.store(idle.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        Some(slot)
+    }
+
+    /// A carrier has nothing to run.
+    pub(crate) fn put_idle(&self, slot: &'static Slot) {
+        let stack_size = slot.local.get().carrier.stack_size();
+        self.idle
+            .borrow_mut()
+            .entry(stack_size)
+            .or_default()
+            .push(slot);
+        count(&self.shared.counters.idle_carriers, 1);
+    }
+
+    /// A new id.
+    fn next_id(&self) -> u64 {
+        let (mut next, mut end) = self.ids.get();
+        if next == end {
+            next = take_ids(ID_BLOCK);
+            end = next + ID_BLOCK;
+        }
+        self.ids.set((next + 1, end));
+        next
+    }
+}
+
+/// Operations after which a green thread that never parks must let others run.
+const BUDGET: u32 = 128;
+
+/// Time after which it must, counted from its first [`LOOK_EVERY`] operations.
+const BUDGET_TIME: Duration = Duration::from_millis(1);
+
+/// How many operations pass between two looks at the clock.
+const LOOK_EVERY: u32 = 16;
+
+/// How many ids a hub takes at a time.
+const ID_BLOCK: u64 = 256;
+
+/// Reserves `n` ids; returns the first.
+fn take_ids(n: u64) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(n, Ordering::Relaxed)
+}
+
+/// An id for a green thread that the calling OS thread spawns.
+pub(crate) fn new_id(local: Option<&'static Local>) -> NonZeroU64 {
+    let id = local.map_or_else(|| take_ids(1), Local::next_id);
+    NonZeroU64::new(id).expect("ids start at one")
+}
+
+thread_local! {
+    /// The local half of the hub that runs on this OS thread.
+    static LOCAL: Cell<Option<&'static Local>> = const { Cell::new(None) };
+}
+
+/// The hub that runs on the calling OS thread.
+///
+/// Never inlined: a `may` coroutine, which may change OS threads between two calls, must not keep the
+/// address of a thread-local across its own switches.
+#[inline(never)]
+pub(crate) fn local() -> Option<&'static Local> {
+    LOCAL.get()
+}
+
+/// The green thread that the caller runs in: its hub and its slot.
+#[inline]
+pub(crate) fn current() -> Option<(&'static Local, &'static Slot)> {
+    let local = local()?;
+    Some((local, local.current()?))
+}
+
+/// Makes `local` the hub of the calling OS thread.
+pub(crate) fn enter(local: &'static Local) {
+    LOCAL.set(Some(local));
+}
+
+/// The hubs, once they run.
+static HUBS: OnceLock<Box<[&'static HubShared]>> = OnceLock::new();
+
+/// The hubs; none before the runtime has started.
+pub(crate) fn hubs() -> &'static [&'static HubShared] {
+    HUBS.get().map_or(&[], |hubs| hubs)
+}
+
+/// Publishes the hubs, once.
+pub(crate) fn set_hubs(hubs: Box<[&'static HubShared]>) {
+    assert!(HUBS.set(hubs).is_ok(), "the hubs start once");
+}
+
+/// Makes a slot ready whose wait the caller ended: at once on its own hub, by message elsewhere.
+#[inline]
+pub(crate) fn wake(slot: &'static Slot) {
+    match local() {
+        Some(local) if std::ptr::eq(local.shared, slot.hub) => local.push(Work::Resume(slot)),
+        _ => slot.hub.send(Message::Resume(slot)),
+    }
+}
+
+/// Nanoseconds since the runtime's clock began, which is at its first use.
+pub(crate) fn clock(now: Instant) -> u64 {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    let epoch = *EPOCH.get_or_init(|| now);
+    u64::try_from(now.saturating_duration_since(epoch).as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,140 @@
+//! A slot: the place in which one green thread after another runs.
+//!
+//! It joins a carrier with the wake word by which others end its waits. Slots are leaked when they
+//! are made and reused for ever, so a waker anywhere may hold one without counting references; the
+//! episode number in the word, and the owner's id, tell it whether it still means the same wait.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::control::Control;
+use super::interrupts::Interrupts;
+use super::word::{Outcome, Word};
+use super::{HubShared, WaitFor};
+use crate::engine::{Carrier, Pinned};
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// Who ends the current wait.
+    pub(crate) word: Word,
+    /// The id of the green thread that runs here, or of the last one.
+    owner: AtomicU64,
+    /// What it waits for, for dumps.
+    waiting_for: AtomicU8,
+    /// What exactly: a file descriptor, or zero.
+    detail: AtomicU32,
+    /// Since when, in nanoseconds of the runtime's clock.
+    since: AtomicU64,
+    /// The hub whose OS thread runs it.
+    pub(crate) hub: &'static HubShared,
+    /// What only that OS thread touches.
+    pub(crate) local: Pinned<SlotLocal>,
+}
+
+/// The part of a slot that belongs to its hub's OS thread.
+pub(crate) struct SlotLocal {
+    /// The stack.
+    pub(crate) carrier: Carrier,
+    /// When the current wait times out.
+    pub(crate) deadline: Cell<Option<Instant>>,
+    /// The earliest entry for this slot in the timer heap.
+    pub(crate) armed: Cell<Option<Instant>>,
+    /// What can interrupt the green thread.
+    pub(crate) interrupts: Interrupts,
+    /// Whether it parked while unwinding (counted in `Local::parked_unwinding`).
+    pub(crate) parked_unwinding: Cell<bool>,
+    /// The green thread that runs here.
+    control: RefCell<Option<Arc<Control>>>,
+}
+
+impl fmt::Debug for SlotLocal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotLocal").finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    /// A slot for the calling hub.
+    pub(crate) fn new(hub: &'static HubShared, carrier: Carrier) -> &'static Self {
+        Box::leak(Box::new(Self {
+            word: Word::new(),
+            owner: AtomicU64::new(0),
+            waiting_for: AtomicU8::new(WaitFor::Nothing as u8),
+            detail: AtomicU32::new(0),
+            since: AtomicU64::new(0),
+            hub,
+            local: Pinned::new(SlotLocal {
+                carrier,
+                deadline: Cell::new(None),
+                armed: Cell::new(None),
+                interrupts: Interrupts::default(),
+                parked_unwinding: Cell::new(false),
+                control: RefCell::new(None),
+            }),
+        }))
+    }
+
+    /// `control` runs here from now on.
+    pub(crate) fn adopt(&self, control: Arc<Control>) {
+        self.owner.store(control.id().get(), Ordering::SeqCst);
+        let local = self.local.get();
+        local.interrupts.reset();
+        *local.control.borrow_mut() = Some(control);
+    }
+
+    /// The green thread that ran here is gone.
+    pub(crate) fn release(&self) -> Option<Arc<Control>> {
+        self.local.get().control.borrow_mut().take()
+    }
+
+    /// Runs `f` with the control block of the green thread that runs here.
+    #[inline]
+    pub(crate) fn with_control<R>(&self, f: impl FnOnce(&Control) -> R) -> Option<R> {
+        self.local.get().control.borrow().as_deref().map(f)
+    }
+
+    /// The control block of the green thread that runs here.
+    pub(crate) fn control(&self) -> Option<Arc<Control>> {
+        self.local.get().control.borrow().clone()
+    }
+
+    /// Ends the current wait of green thread `id` by an interrupt, if it waits here and may be
+    /// interrupted; the caller must then wake it.
+    ///
+    /// The owner is read between the load of the word and the claim: the claim succeeds only if the
+    /// word has not changed in between, and the owner changes only between episodes.
+    pub(crate) fn claim_interrupt(&self, id: u64) -> bool {
+        self.word.interruptible().is_some_and(|episode| {
+            self.owner.load(Ordering::SeqCst) == id
+                && self.word.claim(episode, Outcome::Interrupted)
+        })
+    }
+
+    /// Notes what the green thread is about to wait for.
+    #[inline]
+    pub(crate) fn note_wait(&self, what: WaitFor, detail: u32, since: u64) {
+        self.waiting_for.store(what as u8, Ordering::Relaxed);
+        self.detail.store(detail, Ordering::Relaxed);
+        self.since.store(since, Ordering::Relaxed);
+    }
+
+    /// Notes that it runs again.
+    #[inline]
+    pub(crate) fn note_running(&self) {
+        self.waiting_for
+            .store(WaitFor::Nothing as u8, Ordering::Relaxed);
+    }
+
+    /// What it waits for, since when (nanoseconds of the runtime's clock), and the detail.
+    pub(crate) fn waiting_for(&self) -> (WaitFor, u64, u32) {
+        (
+            WaitFor::from_bits(self.waiting_for.load(Ordering::Relaxed)),
+            self.since.load(Ordering::Relaxed),
+            self.detail.load(Ordering::Relaxed),
+        )
+    }
+}

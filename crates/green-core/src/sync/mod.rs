@@ -1,0 +1,16 @@
+//! std's `sync`, green: the same names and signatures, and waiting blocks the caller only.
+//!
+//! Every type works from green threads, OS threads and `may` coroutines at once.
+
+mod condvar;
+mod mutex;
+mod poison;
+#[expect(
+    unsafe_code,
+    reason = "the cell behind a lock, reached through its guards"
+)]
+mod raw;
+
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use mutex::{Mutex, MutexGuard};
+pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};

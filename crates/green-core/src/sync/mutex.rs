@@ -1,0 +1,297 @@
+//! std's `Mutex`, green.
+//!
+//! # States
+//!
+//! | `state` | meaning | who leaves it |
+//! |---|---|---|
+//! | 0 | free | whoever locks, to `LOCKED` |
+//! | `LOCKED` | held, nobody waits | the holder, to 0; a waiter, adding `WAITED_FOR` |
+//! | `LOCKED + WAITED_FOR` | held, the queue is not empty | the holder, removing `LOCKED` |
+//! | `WAITED_FOR` | free, the queue was not empty | whoever locks; the last waiter to leave the queue |
+//!
+//! `WAITED_FOR` is set under the queue's lock by a waiter that is about to be linked, and cleared under
+//! it by an unlock that leaves the queue empty; so an unlock that does not see it has nobody to wake.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+
+use super::poison::{Flag, Held};
+use super::raw::Protected;
+use crate::interrupt::OrRaise;
+use crate::sched::WaitFor;
+use crate::sched::word::Mode;
+use crate::time::deadline::Deadline;
+use crate::waitq::{Monitor, Wait, WaitQueue, wake};
+
+/// The lock is held.
+const LOCKED: u8 = 1;
+/// The queue may not be empty.
+const WAITED_FOR: u8 = 2;
+
+/// A mutual exclusion lock; see [`std::sync::Mutex`].
+///
+/// Waiters are served first in, first out; a caller that is running may take the free lock ahead of
+/// them. Holding it across a blocking call is fine.
+///
+/// # Differences from std
+///
+/// A green thread that is killed or timed out while it holds the lock does not poison it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use green_core::sync::Mutex;
+///
+/// let total = Arc::new(Mutex::new(0));
+/// let adders = (0..100).map(|n| {
+///     let total = Arc::clone(&total);
+///     green_core::spawn(move || *total.lock().unwrap() += n)
+/// });
+/// green_core::joinall(adders);
+/// assert_eq!(*total.lock().unwrap(), 4950);
+/// ```
+pub struct Mutex<T: ?Sized> {
+    state: AtomicU8,
+    poison: Flag,
+    waiting: Monitor<WaitQueue>,
+    /// Reached through guards only, by `raw`.
+    pub(super) value: Protected<T>,
+}
+
+impl<T: ?Sized> UnwindSafe for Mutex<T> {}
+impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
+
+/// Access to what a [`Mutex`] protects; see [`std::sync::MutexGuard`].
+#[must_use = "the lock is given back when the guard is dropped"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a Mutex<T>,
+    held: Held,
+    /// As std's: not `Send`.
+    not_send: std::marker::PhantomData<std::sync::MutexGuard<'a, ()>>,
+}
+
+impl<T> Mutex<T> {
+    /// A lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self {
+            state: AtomicU8::new(0),
+            poison: Flag::new(),
+            waiting: Monitor::new(WaitQueue::new()),
+            value: Protected::new(value),
+        }
+    }
+
+    /// The value; see [`std::sync::Mutex::into_inner`].
+    ///
+    /// # Errors
+    ///
+    /// The lock is poisoned.
+    pub fn into_inner(self) -> LockResult<T> {
+        let poisoned = self.poison.get();
+        let value = self.value.into_inner();
+        if poisoned {
+            Err(PoisonError::new(value))
+        } else {
+            Ok(value)
+        }
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Takes the lock; see [`std::sync::Mutex::lock`].
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller; a cancellation point while it waits.
+    ///
+    /// # Errors
+    ///
+    /// The lock is poisoned; the guard is inside.
+    #[inline]
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.acquire(Mode::Interruptible);
+        self.guard()
+    }
+
+    /// Takes the lock if it is free; see [`std::sync::Mutex::try_lock`].
+    ///
+    /// # Errors
+    ///
+    /// The lock is held, or poisoned.
+    #[inline]
+    pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        if self.try_acquire() {
+            Ok(self.guard()?)
+        } else {
+            Err(TryLockError::WouldBlock)
+        }
+    }
+
+    /// Whether the lock is poisoned; see [`std::sync::Mutex::is_poisoned`].
+    pub fn is_poisoned(&self) -> bool {
+        self.poison.get()
+    }
+
+    /// Forgets that the lock was poisoned; see [`std::sync::Mutex::clear_poison`].
+    pub fn clear_poison(&self) {
+        self.poison.clear();
+    }
+
+    /// The value; see [`std::sync::Mutex::get_mut`].
+    ///
+    /// # Errors
+    ///
+    /// The lock is poisoned.
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        let poisoned = self.poison.get();
+        let value = self.value.get_mut();
+        if poisoned {
+            Err(PoisonError::new(value))
+        } else {
+            Ok(value)
+        }
+    }
+
+    /// A guard for the lock that the caller has taken.
+    #[inline]
+    pub(super) fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
+        let guard = MutexGuard {
+            mutex: self,
+            held: Flag::held(),
+            not_send: std::marker::PhantomData,
+        };
+        if self.poison.get() {
+            Err(PoisonError::new(guard))
+        } else {
+            Ok(guard)
+        }
+    }
+
+    /// Takes the lock, waiting until it is free.
+    #[inline]
+    pub(super) fn acquire(&self, mode: Mode) {
+        if self
+            .state
+            .compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            self.acquire_slow(mode);
+        }
+    }
+
+    #[cold]
+    fn acquire_slow(&self, mode: Mode) {
+        if self.try_acquire() {
+            return;
+        }
+        let wait = Wait {
+            mode,
+            ..Wait::new(WaitFor::Mutex, Deadline::Never)
+        };
+        let taken = self.waiting.wait(
+            wait,
+            |queue| queue,
+            |_| self.try_acquire_or_announce().then_some(()),
+        );
+        taken
+            .or_raise()
+            .expect("a wait without a deadline does not time out");
+    }
+
+    fn try_acquire(&self) -> bool {
+        self.state
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |state| {
+                (state & LOCKED == 0).then_some(state | LOCKED)
+            })
+            .is_ok()
+    }
+
+    /// Takes the lock, or notes that it is waited for. Called under the queue's lock.
+    fn try_acquire_or_announce(&self) -> bool {
+        let before = self.state.fetch_or(LOCKED | WAITED_FOR, Ordering::Acquire);
+        if before & LOCKED == 0 && before & WAITED_FOR == 0 {
+            // Free and not waited for: the mark was ours, and we do not wait.
+            self.state.fetch_and(!WAITED_FOR, Ordering::Relaxed);
+        }
+        before & LOCKED == 0
+    }
+
+    /// Gives the lock back.
+    #[inline]
+    pub(super) fn release(&self) {
+        if self
+            .state
+            .compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed)
+            .is_err()
+        {
+            self.release_slow();
+        }
+    }
+
+    #[cold]
+    fn release_slow(&self) {
+        self.state.fetch_and(!LOCKED, Ordering::Release);
+        let mut queue = self.waiting.lock();
+        let next = queue.notify_one();
+        if queue.is_empty() {
+            self.state.fetch_and(!WAITED_FOR, Ordering::Relaxed);
+        }
+        drop(queue);
+        wake(next);
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Mutex");
+        match self.try_lock() {
+            Ok(guard) => out.field("data", &&*guard),
+            Err(TryLockError::Poisoned(error)) => out.field("data", &&**error.get_ref()),
+            Err(TryLockError::WouldBlock) => out.field("data", &format_args!("<locked>")),
+        };
+        out.field("poisoned", &self.poison.get());
+        out.finish_non_exhaustive()
+    }
+}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// The lock.
+    pub(super) fn mutex(&self) -> &'a Mutex<T> {
+        self.mutex
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.mutex.poison.done(self.held);
+        self.mutex.release();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,58 @@
+//! Poisoning: a panic while a guard is held marks the lock.
+//!
+//! A lock is poisoned only if its holder is *known* to unwind by a panic: not by an interrupt, and not
+//! if a neighbour's unwinding makes the matter ambiguous (see `park`).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::park::{Caller, Unwinding};
+
+/// The mark.
+#[derive(Debug, Default)]
+pub(super) struct Flag(AtomicBool);
+
+/// What was known when a guard was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    was_unwinding: bool,
+}
+
+impl Flag {
+    pub(super) const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// A guard is made.
+    #[inline]
+    pub(super) fn held() -> Held {
+        Held {
+            was_unwinding: std::thread::panicking(),
+        }
+    }
+
+    /// A guard is dropped.
+    #[inline]
+    pub(super) fn done(&self, held: Held) {
+        if !held.was_unwinding && std::thread::panicking() && by_panic() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether the caller unwinds by a panic of its own.
+#[cold]
+fn by_panic() -> bool {
+    let caller = Caller::current();
+    let interrupted = caller
+        .interrupts()
+        .is_some_and(|interrupts| interrupts.is_interrupted());
+    caller.unwinding() == Unwinding::Yes && !interrupted
+}

@@ -1,0 +1,72 @@
+//! Waiting for time to pass, or for one's turn.
+
+use std::time::{Duration, Instant};
+
+use super::deadline::Deadline;
+use crate::interrupt;
+use crate::park::{Caller, Wake};
+use crate::sched::WaitFor;
+use crate::sched::word::Mode;
+
+/// Suspends the caller for at least `duration`; zero is [`yield_now`].
+///
+/// A span beyond what the clock can express is for ever.
+///
+/// # Blocking
+///
+/// Parks the caller only; a cancellation point.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let begun = Instant::now();
+/// let sleepers = (0..100).map(|_| green_core::spawn(|| green_core::sleep(Duration::from_millis(20))));
+/// green_core::joinall(sleepers);
+/// assert!(begun.elapsed() >= Duration::from_millis(20));
+/// ```
+pub fn sleep(duration: Duration) {
+    if duration.is_zero() {
+        yield_now();
+    } else {
+        sleep_till(Deadline::after(duration));
+    }
+}
+
+/// Suspends the caller until `deadline` at the earliest.
+///
+/// # Blocking
+///
+/// Parks the caller only; a cancellation point.
+pub fn sleep_until(deadline: Instant) {
+    if deadline <= Instant::now() {
+        yield_now();
+    } else {
+        sleep_till(Deadline::At(deadline));
+    }
+}
+
+/// Lets everything that is ready on the caller's hub run first, once.
+///
+/// On an OS thread this is `std::thread::yield_now`.
+///
+/// # Blocking
+///
+/// Parks the caller only; a cancellation point.
+pub fn yield_now() {
+    if let Err(interrupt) = Caller::current().yield_now() {
+        interrupt::raise(interrupt);
+    }
+}
+
+fn sleep_till(deadline: Deadline) {
+    let caller = Caller::current();
+    let wake = match caller.begin(Mode::Interruptible) {
+        Ok(opened) => caller.park(opened, deadline, WaitFor::Sleep, 0),
+        Err(interrupt) => Wake::Interrupted(interrupt),
+    };
+    if let Wake::Interrupted(interrupt) = wake {
+        interrupt::raise(interrupt);
+    }
+}
