@@ -14,7 +14,6 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
-use crate::engine::stack;
 use crate::error::AlreadyStarted;
 
 /// The configuration of the runtime, to be applied before its first use.
@@ -115,7 +114,7 @@ pub(crate) fn freeze() -> &'static Settings {
             .hubs
             .or_else(|| number("GREEN_HUBS"))
             .unwrap_or_else(cores),
-        stack_size: stack::round_up(
+        stack_size: round_stack_size(
             pending
                 .stack_size
                 .or_else(|| number("GREEN_STACK_SIZE"))
@@ -128,6 +127,24 @@ pub(crate) fn freeze() -> &'static Settings {
         max_carriers: max_carriers(),
     })
 }
+
+/// `bytes` of stack, rounded up to whole pages, within what is sensible.
+pub(crate) fn round_stack_size(bytes: usize) -> usize {
+    bytes
+        .clamp(MIN_STACK_SIZE, MAX_STACK_SIZE)
+        .next_multiple_of(page_size())
+}
+
+/// The size of a page, in bytes.
+pub(crate) fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+/// The smallest stack, in bytes.
+pub(crate) const MIN_STACK_SIZE: usize = 16 * 1024;
+
+/// The largest stack, in bytes.
+const MAX_STACK_SIZE: usize = 1 << 30;
 
 /// Default stack of a green thread, in bytes.
 const DEFAULT_STACK_SIZE: usize = 256 * 1024;

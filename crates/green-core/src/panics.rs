@@ -49,7 +49,7 @@ pub(crate) fn install(observer: Observer) {
 }
 
 /// Whether the caller runs inside the panic hook.
-#[inline(never)]
+#[inline]
 pub(crate) fn in_hook() -> bool {
     IN_HOOK.get() != 0
 }

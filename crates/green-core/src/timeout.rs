@@ -46,6 +46,7 @@ pub fn timeout<T>(limit: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> 
     match result {
         Ok(value) => Ok(value),
         Err(payload) if interrupt::of(&*payload) == Some(Interrupt::Timeout(id)) => {
+            with_interrupts(&caller, |interrupts| interrupts.set_known_unwinding(false));
             Err(Elapsed { after: limit })
         }
         Err(payload) => resume_unwind(payload),

@@ -28,6 +28,7 @@ use std::ptr;
 use generator::{Generator, Gn, co_yield_with};
 
 use super::stack::{self, StackRange};
+use crate::config;
 
 /// One reused coroutine and its stack.
 pub(crate) struct Carrier {
@@ -56,7 +57,7 @@ impl Carrier {
     /// The system refused to map another stack: out of memory, or of mappings.
     pub(crate) fn new(stack_size: usize, body: fn()) -> io::Result<Self> {
         stack::install_overflow_report();
-        let stack_size = stack::round_up(stack_size);
+        let stack_size = config::round_stack_size(stack_size);
         let words = stack_size / size_of::<usize>();
         // The engine has no fallible constructor: it panics when the mapping is refused.
         let made = crate::panics::quietly(|| {

@@ -13,7 +13,6 @@
 //! something used the engine before us we cannot know who that was, so a fault that is not ours then
 //! gets the default action.
 
-use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -22,6 +21,7 @@ use std::sync::OnceLock;
 use generator::Gn;
 
 use super::carrier;
+use crate::config::{self, MIN_STACK_SIZE};
 
 /// The addresses of one carrier's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl StackRange {
             (start < address && address < top).then(|| top - address)
         });
         let top = address + to_top?;
-        top.is_multiple_of(page_size()).then(|| Self {
+        top.is_multiple_of(config::page_size()).then(|| Self {
             bottom: top - size,
             top,
         })
@@ -55,22 +55,9 @@ impl StackRange {
 
     /// Whether `address` lies in the guard page.
     fn guard_contains(self, address: usize) -> bool {
-        (self.bottom - page_size()..self.bottom).contains(&address)
+        (self.bottom - config::page_size()..self.bottom).contains(&address)
     }
 }
-
-/// `bytes` rounded up to whole pages, at least [`MIN_STACK_SIZE`].
-pub(crate) fn round_up(bytes: usize) -> usize {
-    bytes
-        .clamp(MIN_STACK_SIZE, MAX_STACK_SIZE)
-        .next_multiple_of(page_size())
-}
-
-/// The smallest stack, in bytes.
-pub(crate) const MIN_STACK_SIZE: usize = 16 * 1024;
-
-/// The largest stack, in bytes.
-pub(crate) const MAX_STACK_SIZE: usize = 1 << 30;
 
 /// Sets how the report names the running green thread: called inside the signal handler, so `f` must
 /// not allocate and must not lock.
@@ -228,15 +215,4 @@ fn mapping_start(address: usize) -> Option<usize> {
         let end = usize::from_str_radix(end, 16).ok()?;
         (start..end).contains(&address).then_some(start)
     })
-}
-
-/// The size of a page, in bytes.
-pub(crate) fn page_size() -> usize {
-    thread_local! {
-        static SIZE: Cell<usize> = const { Cell::new(0) };
-    }
-    if SIZE.get() == 0 {
-        SIZE.set(rustix::param::page_size());
-    }
-    SIZE.get()
 }

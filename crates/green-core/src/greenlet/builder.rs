@@ -5,7 +5,6 @@ use std::panic::Location;
 
 use super::Greenlet;
 use super::spawn::{Spec, launch};
-use crate::engine::stack;
 use crate::{config, hub, sched};
 
 /// Settings for one green thread.
@@ -76,7 +75,7 @@ impl Builder {
         }
         let spec = Spec {
             name: self.name,
-            stack_size: self.stack_size.map(stack::round_up),
+            stack_size: self.stack_size.map(config::round_stack_size),
             hub: self.hub,
             ..Spec::new(Location::caller())
         };

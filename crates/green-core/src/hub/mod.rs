@@ -29,6 +29,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use crate::config::{self, Settings};
 use crate::engine::{self, Carrier};
 use crate::panics;
+use crate::park::Caller;
 use crate::reactor::{self, Events};
 use crate::sched::control::Control;
 use crate::sched::registry::Registry;
@@ -349,10 +350,10 @@ fn leak(payload: Box<dyn std::any::Any + Send>) {
     std::mem::forget(payload);
 }
 
-/// Tells the running green thread's slot that it is about to unwind.
+/// Notes that the caller is about to unwind by a panic.
 fn note_panic() {
-    if let Some((_, slot)) = sched::current() {
-        slot.local.get().interrupts.set_panicked();
+    if let Some(interrupts) = Caller::current().interrupts() {
+        interrupts.set_panicked();
     }
 }
 

@@ -112,11 +112,11 @@ pub(super) fn take_interrupt(local: &'static Local, slot: &'static Slot) -> Opti
 /// See `Caller::unwinding`.
 #[inline]
 pub(super) fn unwinding(local: &'static Local, slot: &'static Slot) -> Unwinding {
-    let interrupts = &slot.local.get().interrupts;
     if !std::thread::panicking() {
-        interrupts.set_known_unwinding(false);
-        Unwinding::No
-    } else if local.parked_unwinding.get() == 0 || interrupts.is_known_unwinding() {
+        return Unwinding::No;
+    }
+    let interrupts = &slot.local.get().interrupts;
+    if local.parked_unwinding.get() == 0 || interrupts.is_known_unwinding() {
         Unwinding::Yes
     } else {
         Unwinding::Ambiguous

@@ -239,6 +239,18 @@ impl<S> Monitor<S> {
     ) -> usize {
         let mut state = self.state.lock();
         first(&mut state);
+        if queue(&mut state).is_empty() {
+            return 0;
+        }
+        self.notify_everyone(state, queue)
+    }
+
+    /// The rest of [`Monitor::notify_all`], for a queue that is not empty.
+    fn notify_everyone<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, S>,
+        queue: impl Fn(&mut S) -> &mut WaitQueue,
+    ) -> usize {
         let bound = queue(&mut state).next_ticket;
         let mut count = 0;
         loop {
