@@ -111,6 +111,7 @@ pub fn dump(out: &mut impl Write) -> io::Result<()> {
                     write!(out, " since {waited:.3?}")?;
                 }
             },
+            (State::Started, None) => write!(out, "runs on may")?,
             (State::Finished | State::KilledNew, _) => write!(out, "ended")?,
             _ => write!(out, "not started")?,
         }

@@ -29,6 +29,17 @@ pub(crate) fn raise(interrupt: Interrupt) -> ! {
     panic::resume_unwind(Box::new(Payload(interrupt)))
 }
 
+/// Goes on with a panic that was caught.
+pub(crate) fn resume(payload: Box<dyn Any + Send>) -> ! {
+    if let Some(interrupts) = Caller::current().interrupts() {
+        match of(&*payload) {
+            Some(_) => interrupts.set_interrupted(),
+            None => interrupts.set_panicked(),
+        }
+    }
+    panic::resume_unwind(payload)
+}
+
 /// The interrupt that unwound to here, if it was one.
 pub(crate) fn of(payload: &(dyn Any + Send)) -> Option<Interrupt> {
     payload.downcast_ref::<Payload>().map(|payload| payload.0)

@@ -59,6 +59,10 @@ pub mod io;
 #[cfg(not(green_loom))]
 pub mod lock;
 #[cfg(not(green_loom))]
+#[path = "may_bridge/mod.rs"]
+#[expect(unsafe_code, reason = "may's spawn is unsafe")]
+pub mod may;
+#[cfg(not(green_loom))]
 mod panics;
 mod park;
 #[cfg(not(green_loom))]
@@ -74,13 +78,18 @@ mod threadpool;
 mod time;
 #[cfg(not(green_loom))]
 mod timeout;
-#[expect(unsafe_code, reason = "links the waiters on parked stacks: see waitq/list.rs")]
+#[expect(
+    unsafe_code,
+    reason = "links the waiters on parked stacks: see waitq/list.rs"
+)]
 mod waitq;
 
 /// What a model needs of the scheduler: the wake word and the inbox.
 #[cfg(green_loom)]
 mod sched {
     pub(crate) mod inbox;
+    #[cfg(test)]
+    mod inbox_loom;
     mod wait_for;
     pub(crate) mod word;
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::config;
-use crate::interrupt::OrRaise;
+use crate::interrupt::{self, OrRaise};
 use crate::park::Caller;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
@@ -70,7 +70,7 @@ where
         .expect("a wait without a deadline does not time out")
     {
         Ok(value) => value,
-        Err(payload) => resume_unwind(payload),
+        Err(payload) => interrupt::resume(payload),
     }
 }
 

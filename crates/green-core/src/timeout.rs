@@ -1,6 +1,6 @@
 //! Time limits over whole sections of code, and what defers or forbids interrupts.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::error::Elapsed;
@@ -49,12 +49,12 @@ pub fn timeout<T>(limit: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> 
             with_interrupts(&caller, |interrupts| interrupts.set_known_unwinding(false));
             Err(Elapsed { after: limit })
         }
-        Err(payload) => resume_unwind(payload),
+        Err(payload) => interrupt::resume(payload),
     }
 }
 
 /// Runs `f` with kills and the expiry of [`timeout`]s deferred; what is pending at its end is delivered
-/// there. Sections nest.
+/// there, unless the caller unwinds. Sections nest.
 ///
 /// # Panics
 ///
@@ -79,9 +79,10 @@ pub fn mask_kill<T>(f: impl FnOnce() -> T) -> T {
     let masked = Masked { caller: &caller };
     let value = f();
     drop(masked);
+    let deliverable = !caller.is_unwinding();
     let pending = caller
         .interrupts()
-        .filter(|interrupts| !interrupts.is_masked())
+        .filter(|interrupts| deliverable && !interrupts.is_masked())
         .and_then(|interrupts| {
             let expired = interrupts.take_expired(Instant::now());
             expired

@@ -125,4 +125,7 @@ pub(super) fn interrupt(control: &Control) {
     {
         sched::wake(slot);
     }
+    if let Some(interrupt) = control.interrupt() {
+        interrupt();
+    }
 }

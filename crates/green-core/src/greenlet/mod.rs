@@ -29,6 +29,7 @@ pub use builder::Builder;
 pub use current::{Current, getcurrent};
 pub use join::{joinall, joinall_raise, joinall_timeout};
 pub use kill::{killall, killall_timeout};
+pub(crate) use spawn::migrating;
 pub use spawn::{run, spawn, spawn_later, spawn_local};
 
 /// A handle to a green thread. Clones are handles to the same one.

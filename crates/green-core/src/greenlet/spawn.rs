@@ -9,7 +9,9 @@ use super::packet::{Packet, failure};
 use crate::error::Failure;
 use crate::sched::control::Control;
 use crate::sched::registry::Registry;
-use crate::sched::{self, Body, HubShared, Local, Message, RemoteStart, Start, Work, placement};
+use crate::sched::{
+    self, Body, HubShared, Local, Message, Mobility, RemoteStart, Start, Work, placement,
+};
 use crate::{config, hub};
 
 /// Runs `f` in a green thread.
@@ -172,10 +174,16 @@ where
         .map_or_else(|| placement::place(local), |hub| sched::hubs()[hub]);
     let (control, packet) = prepare(&spec, local, target);
     let body = Box::new(body(Arc::clone(&packet), f));
+    let mobility = if spec.hub.is_some() {
+        Mobility::Fixed
+    } else {
+        Mobility::Free
+    };
     let start = RemoteStart {
         control: Arc::clone(&control),
         body,
         stack_size: spec.stack_size(),
+        mobility,
     };
     match (local, spec.at) {
         (Some(local), Some(at)) if std::ptr::eq(local.shared, target) => {
@@ -204,6 +212,61 @@ fn prepare<T>(
     target.load_increment();
     let packet = Arc::new(Packet::new(Arc::clone(&control)));
     (control, packet)
+}
+
+/// A green thread that is to run on `may`.
+pub(crate) struct Migrating<F, T> {
+    control: Arc<Control>,
+    packet: Arc<Packet<T>>,
+    f: F,
+}
+
+/// Makes the records of a green thread that is to run `f` on `may`.
+#[track_caller]
+pub(crate) fn migrating<F, T>(f: F) -> (Greenlet<T>, Migrating<F, T>)
+where
+    F: FnOnce() -> T,
+{
+    hub::start();
+    let hub = placement::place(sched::local());
+    let (control, packet) = prepare(&Spec::new(Location::caller()), sched::local(), hub);
+    // It burdens no hub.
+    hub.load_decrement();
+    let task = Migrating {
+        control: Arc::clone(&control),
+        packet: Arc::clone(&packet),
+        f,
+    };
+    (Greenlet { control, packet }, task)
+}
+
+impl<F, T> Migrating<F, T>
+where
+    F: FnOnce() -> T,
+{
+    /// Who it is.
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// Runs it to its end, unless it was killed before.
+    pub(crate) fn run(self) {
+        let Self { control, packet, f } = self;
+        let _listed = Listed(&control);
+        if control.start_migrating() {
+            let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
+            packet.publish(result);
+        }
+    }
+}
+
+/// Takes a green thread off its registry on every way out.
+struct Listed<'a>(&'a Control);
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        Registry::remove(self.0);
+    }
 }
 
 /// What runs on the carrier: `f`, and the publication of its result.

@@ -222,11 +222,6 @@ impl Hub {
         while let Some(due) = timers.pop(now) {
             self.due.push(due);
         }
-        self.local
-            .shared
-            .counters
-            .timers
-            .store(timers.len() as u64, Ordering::Relaxed);
         drop(timers);
         for due in self.due.drain(..) {
             match due {
@@ -250,7 +245,15 @@ impl Hub {
             reactor.poll(&mut self.events, Some(Duration::ZERO));
             return;
         }
-        let next = self.local.timers.borrow_mut().next();
+        let mut timers = self.local.timers.borrow_mut();
+        let next = timers.next();
+        let live = timers.len() as u64;
+        drop(timers);
+        self.local
+            .shared
+            .counters
+            .timers
+            .store(live, Ordering::Relaxed);
         let timeout = next.map(|at| at.saturating_duration_since(now.unwrap_or_else(Instant::now)));
         if self.local.shared.inbox().prepare_sleep() {
             SLEEPING.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Interrupt, Opened, Target, Unparker, Unwinding, Wake, no_park_violation};
+use super::{Interrupt, Opened, Target, Unparker, Wake, no_park_violation};
 use crate::engine;
 use crate::sched::slot::Slot;
 use crate::sched::word::{Mode, Outcome};
@@ -60,7 +60,7 @@ pub(super) fn park(
     }
     suspend(local, slot, what, detail);
     if earliest.is_some() {
-        own.deadline.set(None);
+        local.timers.borrow_mut().clear(slot);
     }
     let outcome = slot
         .word
@@ -109,18 +109,11 @@ pub(super) fn take_interrupt(local: &'static Local, slot: &'static Slot) -> Opti
         .then(|| deliver_kill(slot))
 }
 
-/// See `Caller::unwinding`.
+/// See `Caller::is_unwinding`.
 #[inline]
-pub(super) fn unwinding(local: &'static Local, slot: &'static Slot) -> Unwinding {
-    if !std::thread::panicking() {
-        return Unwinding::No;
-    }
-    let interrupts = &slot.local.get().interrupts;
-    if local.parked_unwinding.get() == 0 || interrupts.is_known_unwinding() {
-        Unwinding::Yes
-    } else {
-        Unwinding::Ambiguous
-    }
+pub(super) fn is_unwinding(local: &'static Local, slot: &'static Slot) -> bool {
+    std::thread::panicking()
+        && (local.parked_unwinding.get() == 0 || slot.local.get().interrupts.is_known_unwinding())
 }
 
 /// Whether interrupts may end a wait of this green thread now.
@@ -130,7 +123,7 @@ fn effective_mode(local: &'static Local, slot: &'static Slot, mode: Mode) -> Mod
     if interrupts.is_no_park() {
         no_park_violation();
     }
-    if interrupts.is_masked() || unwinding(local, slot) != Unwinding::No {
+    if interrupts.is_masked() || is_unwinding(local, slot) {
         Mode::Masked
     } else {
         mode
@@ -152,9 +145,12 @@ fn deliver_kill(slot: &'static Slot) -> Interrupt {
 fn suspend(local: &'static Local, slot: &'static Slot, what: WaitFor, detail: u32) {
     let own = slot.local.get();
     slot.note_wait(what, detail, local.now.get());
-    if std::thread::panicking() && unwinding(local, slot) == Unwinding::Yes {
+    if is_unwinding(local, slot) {
         own.parked_unwinding.set(true);
         local.parked_unwinding.set(local.parked_unwinding.get() + 1);
+    } else {
+        // Whatever unwound before was caught.
+        own.interrupts.set_known_unwinding(false);
     }
     engine::park();
     if own.parked_unwinding.take() {

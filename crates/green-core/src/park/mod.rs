@@ -23,8 +23,10 @@
 //! # Who unwinds
 //!
 //! std counts panics per OS thread, and a green thread may park in a destructor while it unwinds. Its
-//! neighbours then see `std::thread::panicking()`. [`Caller::unwinding`] tells the cases apart: exact
-//! while nobody on the hub is parked unwinding, else by what we know of this caller's own panic.
+//! neighbours then find `std::thread::panicking()` true. [`Caller::is_unwinding`] tells them apart:
+//! exactly while nobody on the hub is parked unwinding, else by whether the panic hook has seen this
+//! caller's own panic, or an interrupt was raised in it. (A `resume_unwind` of the program's own is seen by
+//! neither; it counts as not unwinding, as long as a neighbour is parked unwinding.)
 
 mod green;
 #[cfg(not(green_loom))]
@@ -44,6 +46,8 @@ use os_thread::OsParker;
 
 #[cfg(not(green_loom))]
 use may_coroutine::MayParker;
+#[cfg(not(green_loom))]
+pub(crate) use may_coroutine::register_migrating;
 
 /// The caller of a blocking operation.
 #[derive(Debug)]
@@ -86,18 +90,6 @@ pub(crate) enum Wake {
     TimedOut,
     /// The caller is to unwind.
     Interrupted(Interrupt),
-}
-
-/// Whether the caller unwinds.
-#[cfg(not(green_loom))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unwinding {
-    /// It does not.
-    No,
-    /// It does.
-    Yes,
-    /// A neighbour is parked while it unwinds, and nothing is known of this caller.
-    Ambiguous,
 }
 
 /// An episode that the caller has opened and not yet parked in.
@@ -180,7 +172,7 @@ impl Caller {
             #[cfg(green_loom)]
             Self::Os(parker) => Ok(os_thread::begin(parker, mode)),
             #[cfg(not(green_loom))]
-            Self::May(parker) => Ok(may_coroutine::begin(parker, mode)),
+            Self::May(parker) => may_coroutine::begin(parker, mode),
         }
     }
 
@@ -234,7 +226,7 @@ impl Caller {
         match self {
             Self::Green(local, slot) => return green::yield_now(local, slot),
             Self::Os(..) => std::thread::yield_now(),
-            Self::May(_) => may_coroutine::yield_now(),
+            Self::May(parker) => return may_coroutine::yield_now(parker),
         }
         Ok(())
     }
@@ -253,11 +245,10 @@ impl Caller {
 
     /// Whether the caller unwinds.
     #[cfg(not(green_loom))]
-    pub(crate) fn unwinding(&self) -> Unwinding {
+    pub(crate) fn is_unwinding(&self) -> bool {
         match self {
-            Self::Green(local, slot) => green::unwinding(local, slot),
-            _ if std::thread::panicking() => Unwinding::Yes,
-            _ => Unwinding::No,
+            Self::Green(local, slot) => green::is_unwinding(local, slot),
+            _ => std::thread::panicking(),
         }
     }
 
@@ -280,7 +271,8 @@ impl Caller {
             Self::Os(_, Some(interrupts)) if !interrupts.is_masked() => interrupts
                 .take_expired(std::time::Instant::now())
                 .map(Interrupt::Timeout),
-            _ => None,
+            Self::May(parker) => may_coroutine::take_interrupt(parker),
+            Self::Os(..) => None,
         }
     }
 

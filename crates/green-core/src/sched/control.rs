@@ -3,6 +3,7 @@
 //! It holds nothing of the green thread's result, so that registry, killers and dumps can keep it
 //! alive from any OS thread without touching a value that may not be `Send`.
 
+use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::OnceLock;
@@ -12,7 +13,6 @@ use super::HubShared;
 use super::slot::Slot;
 
 /// See the module documentation.
-#[derive(Debug)]
 pub(crate) struct Control {
     /// Unique in the process.
     id: NonZeroU64,
@@ -32,6 +32,20 @@ pub(crate) struct Control {
     key: AtomicU32,
     /// The number of the hub it is placed on.
     hub: AtomicU32,
+    /// Of one that runs on `may`: ends its current wait, if it waits.
+    interrupt: OnceLock<InterruptFn>,
+}
+
+/// Ends the current wait of a migrating green thread.
+pub(crate) type InterruptFn = Box<dyn Fn() + Send + Sync>;
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("id", &self.id)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far a green thread is.
@@ -76,6 +90,7 @@ impl Control {
             registry,
             key: AtomicU32::new(0),
             hub: AtomicU32::new(0),
+            interrupt: OnceLock::new(),
         }
     }
 
@@ -128,6 +143,24 @@ impl Control {
 
     pub(crate) fn is_finished(&self) -> bool {
         self.state() == State::Finished
+    }
+
+    /// It runs on `may`, where `interrupt` ends its current wait.
+    pub(crate) fn set_interrupt(&self, interrupt: InterruptFn) {
+        assert!(
+            self.interrupt.set(interrupt).is_ok(),
+            "a green thread starts once"
+        );
+    }
+
+    /// What ends the current wait of one that runs on `may`.
+    pub(crate) fn interrupt(&self) -> Option<&InterruptFn> {
+        self.interrupt.get()
+    }
+
+    /// The closure of one that runs on `may` is about to run; false if it was killed before.
+    pub(crate) fn start_migrating(&self) -> bool {
+        self.leave_new(State::Started)
     }
 
     /// The closure is about to run in `slot`; false if the green thread was killed before.

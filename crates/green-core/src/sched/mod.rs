@@ -104,8 +104,19 @@ pub(crate) struct RemoteStart {
     pub(crate) control: Arc<Control>,
     /// Runs the closure and publishes its result; dropped if it was killed first.
     pub(crate) body: Box<dyn FnOnce() + Send>,
+    /// Whether it may be handed to yet another hub.
+    pub(crate) mobility: Mobility,
     /// The stack it needs, in bytes.
     pub(crate) stack_size: usize,
+}
+
+/// Where a green thread that has not started may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mobility {
+    /// To a hub with nothing to do.
+    Free,
+    /// Nowhere: its spawner chose the hub.
+    Fixed,
 }
 
 impl fmt::Debug for RemoteStart {
@@ -118,9 +129,13 @@ impl fmt::Debug for RemoteStart {
 
 impl From<RemoteStart> for Start {
     fn from(start: RemoteStart) -> Self {
+        let body = match start.mobility {
+            Mobility::Free => Body::Movable(start.body),
+            Mobility::Fixed => Body::Local(start.body),
+        };
         Self {
             control: start.control,
-            body: Body::Movable(start.body),
+            body,
             stack_size: start.stack_size,
         }
     }
@@ -359,6 +374,7 @@ impl Local {
                         control,
                         body,
                         stack_size,
+                        mobility: Mobility::Free,
                     });
                 }
                 Some(other) => kept.push(other),

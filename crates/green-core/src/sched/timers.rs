@@ -30,6 +30,8 @@ pub(crate) struct Timers {
     heap: BinaryHeap<Entry>,
     /// How many slots have `armed` set.
     armed: usize,
+    /// How many slots have a deadline.
+    live: usize,
     /// Orders entries of equal time.
     sequence: u64,
     /// Green threads that start later, by time and order.
@@ -84,9 +86,18 @@ impl Timers {
     /// Sets the deadline of a slot's wait.
     pub(crate) fn set(&mut self, slot: &'static Slot, deadline: Instant) {
         let local = slot.local.get();
-        local.deadline.set(Some(deadline));
+        if local.deadline.replace(Some(deadline)).is_none() {
+            self.live += 1;
+        }
         if local.armed.get().is_none_or(|armed| deadline < armed) {
             self.arm(slot, deadline);
+        }
+    }
+
+    /// Clears the deadline of a slot's wait.
+    pub(crate) fn clear(&mut self, slot: &'static Slot) {
+        if slot.local.get().deadline.take().is_some() {
+            self.live -= 1;
         }
     }
 
@@ -143,7 +154,7 @@ impl Timers {
             let slot = entry.slot;
             match slot.local.get().deadline.get() {
                 Some(deadline) if deadline <= now => {
-                    slot.local.get().deadline.set(None);
+                    self.clear(slot);
                     self.move_top(None);
                     return Some(Due::Wait(slot));
                 }
@@ -161,7 +172,7 @@ impl Timers {
 
     /// How many green threads wait with a deadline or are to start later.
     pub(crate) fn len(&self) -> usize {
-        self.armed + self.starts.len()
+        self.live + self.starts.len()
     }
 
     /// Removes the top entry, which is its slot's armed one, and arms the slot at `at` instead.

@@ -69,8 +69,8 @@ impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     held: Held,
-    /// As std's: not `Send`.
-    not_send: std::marker::PhantomData<std::sync::MutexGuard<'a, ()>>,
+    /// As std's: not `Send`, and `Sync` only if `T` is.
+    like_std: std::marker::PhantomData<std::sync::MutexGuard<'a, T>>,
 }
 
 impl<T> Mutex<T> {
@@ -161,7 +161,7 @@ impl<T: ?Sized> Mutex<T> {
         let guard = MutexGuard {
             mutex: self,
             held: Flag::held(),
-            not_send: std::marker::PhantomData,
+            like_std: std::marker::PhantomData,
         };
         if self.poison.get() {
             Err(PoisonError::new(guard))

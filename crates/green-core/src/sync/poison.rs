@@ -1,11 +1,11 @@
 //! Poisoning: a panic while a guard is held marks the lock.
 //!
-//! A lock is poisoned only if its holder is *known* to unwind by a panic: not by an interrupt, and not
-//! if a neighbour's unwinding makes the matter ambiguous (see `park`).
+//! A lock is poisoned only if its holder is known to unwind by a panic (see `park`), not by an interrupt,
+//! and not because a neighbour unwinds.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::park::{Caller, Unwinding};
+use crate::park::Caller;
 
 /// The mark.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Flag {
     #[inline]
     pub(super) fn held() -> Held {
         Held {
-            was_unwinding: std::thread::panicking(),
+            was_unwinding: std::thread::panicking() && is_unwinding(),
         }
     }
 
@@ -47,6 +47,12 @@ impl Flag {
     }
 }
 
+/// Whether the caller itself unwinds.
+#[cold]
+fn is_unwinding() -> bool {
+    Caller::current().is_unwinding()
+}
+
 /// Whether the caller unwinds by a panic of its own.
 #[cold]
 fn by_panic() -> bool {
@@ -54,5 +60,5 @@ fn by_panic() -> bool {
     let interrupted = caller
         .interrupts()
         .is_some_and(|interrupts| interrupts.is_interrupted());
-    caller.unwinding() == Unwinding::Yes && !interrupted
+    caller.is_unwinding() && !interrupted
 }

@@ -64,7 +64,10 @@ pub(crate) struct WaitQueue {
 
 impl WaitQueue {
     pub(crate) const fn new() -> Self {
-        Self { list: List::new(), next_ticket: 0 }
+        Self {
+            list: List::new(),
+            next_ticket: 0,
+        }
     }
 
     /// Whether nobody waits.
@@ -123,7 +126,12 @@ pub(crate) struct Wait {
 impl Wait {
     /// An interruptible wait.
     pub(crate) fn new(what: WaitFor, deadline: Deadline) -> Self {
-        Self { what, detail: 0, deadline, mode: Mode::Interruptible }
+        Self {
+            what,
+            detail: 0,
+            deadline,
+            mode: Mode::Interruptible,
+        }
     }
 
     /// The same, naming the file descriptor.
@@ -150,13 +158,17 @@ impl<S> Monitor<S> {
     /// A monitor over `state`.
     #[cfg(not(green_loom))]
     pub(crate) const fn new(state: S) -> Self {
-        Self { state: Mutex::new(state) }
+        Self {
+            state: Mutex::new(state),
+        }
     }
 
     /// A monitor over `state`.
     #[cfg(green_loom)]
     pub(crate) fn new(state: S) -> Self {
-        Self { state: Mutex::new(state) }
+        Self {
+            state: Mutex::new(state),
+        }
     }
 
     /// Takes the lock, for a short critical section.
@@ -262,7 +274,10 @@ impl<S> Monitor<S> {
                 }
             }
             drop(state);
-            let chosen = batch.into_iter().map_while(|notified| notified.map(Notified::wake)).count();
+            let chosen = batch
+                .into_iter()
+                .map_while(|notified| notified.map(Notified::wake))
+                .count();
             count += chosen;
             if chosen < NOTIFY_BATCH {
                 return count;
@@ -301,7 +316,13 @@ impl<S> Monitor<S> {
         // guard below unlinks it on every way out of this function (list invariant 2).
         unsafe { queue_now.list.insert(waiter) };
         drop(state);
-        let linked = Linked { monitor: self, queue, waiter, on_heap, done: false };
+        let linked = Linked {
+            monitor: self,
+            queue,
+            waiter,
+            on_heap,
+            done: false,
+        };
         then();
         let wake = caller.park(opened, wait.deadline, wait.what, wait.detail);
         linked.finish(wake)
@@ -365,7 +386,11 @@ impl<S, Q: Fn(&mut S) -> &mut WaitQueue + Copy> Drop for Linked<'_, S, Q> {
         let mut state = self.monitor.state.lock();
         let was_linked = self.unlink(&mut state);
         // Unlinked already means notified: somebody else must have what this caller was woken for.
-        let passed_on = if was_linked { None } else { (self.queue)(&mut state).notify_one() };
+        let passed_on = if was_linked {
+            None
+        } else {
+            (self.queue)(&mut state).notify_one()
+        };
         drop(state);
         wake(passed_on);
         self.free();

@@ -1,0 +1,57 @@
+//! Migrating green threads: closures that run as `may` coroutines on `may`'s own workers.
+//!
+//! For CPU-heavy work that wants work stealing, and for programs that are written for `may`. The handle
+//! is the ordinary [`Greenlet`]; sockets, locks, queues, events, sleeps and joins of this crate work
+//! inside, and beside pinned green threads. `may`'s configuration (`may::config()`) is the program's
+//! own, and `may`'s threads start when this is first used.
+
+use crate::greenlet::{self, Greenlet};
+use crate::park;
+
+/// Runs `f` as a coroutine of `may`, which may change OS threads at every blocking call.
+///
+/// `kill` and `kill_nowait` work as on other green threads: the coroutine unwinds at its current or
+/// next blocking call of this crate. [`timeout`](crate::timeout()) and
+/// [`mask_kill`](crate::mask_kill) do not work inside.
+///
+/// # Safety
+///
+/// That of `may::coroutine::spawn`. The stack of `f` moves between OS threads while `f` is suspended, so
+/// `f` must not keep anything of an OS thread across a blocking call, be it its own, of this crate, or of
+/// `may`: no access to a thread-local that the compiler could merge with one before the call, no value
+/// that is not `Send`, no guard of std's. And `f` must not exceed its stack: `may`'s own handler
+/// abandons the frames of a stack that overflows.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use green_core::sync::Mutex;
+///
+/// let total = Arc::new(Mutex::new(0));
+/// let theirs = Arc::clone(&total);
+/// // SAFETY: the closure keeps nothing of an OS thread across a blocking call, and is shallow.
+/// let migrating = unsafe { green_core::may::spawn(move || *theirs.lock().unwrap() += 1) };
+/// *total.lock().unwrap() += 1;
+/// migrating.join();
+/// assert_eq!(*total.lock().unwrap(), 2);
+/// ```
+#[track_caller]
+pub unsafe fn spawn<F, T>(f: F) -> Greenlet<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (greenlet, task) = greenlet::migrating(f);
+    let coroutine = move || {
+        let control = task.control();
+        control.set_interrupt(park::register_migrating(control));
+        task.run();
+    };
+    // SAFETY: the caller's promise is the one that `may` asks for; what is around `f` keeps nothing of
+    // an OS thread across `f`.
+    let handle = unsafe { may::coroutine::spawn(coroutine) };
+    // The result is published through the greenlet; `may`'s own handle only detaches.
+    drop(handle);
+    greenlet
+}

@@ -1,0 +1,118 @@
+//! A stack overflow is reported and aborts; other faults die as they would anywhere.
+#![expect(
+    unsafe_code,
+    reason = "one test writes to an address that is not mapped"
+)]
+
+mod support;
+
+use std::hint::black_box;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
+use std::ptr;
+
+use green_core::{Builder, spawn};
+
+/// Which child this process is, if it is one.
+const CHILD: &str = "GREEN_TEST_CHILD";
+
+const SIGABRT: i32 = 6;
+const SIGSEGV: i32 = 11;
+
+/// Runs the test `name` of this file again, as a child.
+fn child(name: &str) -> Output {
+    let mut child = Command::new(std::env::current_exe().expect("the test has a file"))
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, name)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a test can run itself");
+    let mut waited = 0;
+    support::eventually("the child ends", || {
+        waited += 1;
+        if waited > 9_000 {
+            child.kill().ok();
+        }
+        child.try_wait().expect("it is our child").is_some()
+    });
+    child.wait_with_output().expect("it has ended")
+}
+
+fn is_child(name: &str) -> bool {
+    std::env::var(CHILD).is_ok_and(|child| child == name)
+}
+
+fn deep(depth: u64) -> u64 {
+    let frame = black_box([depth; 32]);
+    if black_box(depth) == u64::MAX {
+        0
+    } else {
+        deep(depth + 1) + black_box(&frame)[7]
+    }
+}
+
+#[test]
+fn overflow_names_the_green_thread_and_aborts() {
+    if is_child("overflow_names_the_green_thread_and_aborts") {
+        let deep = Builder::new().name("deep").spawn(|| deep(0)).unwrap();
+        deep.join();
+        return;
+    }
+    let output = child("overflow_names_the_green_thread_and_aborts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{stderr}");
+    assert!(
+        stderr.contains("stack overflow in green thread 'deep'"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("engine_overflow.rs"), "{stderr}");
+    assert!(stderr.contains("GREEN_STACK_SIZE"), "{stderr}");
+}
+
+#[test]
+fn overflow_of_a_reused_stack_is_reported() {
+    if is_child("overflow_of_a_reused_stack_is_reported") {
+        green_core::Config::new().hubs(1).apply().unwrap();
+        spawn(|| ()).join();
+        Builder::new()
+            .name("second")
+            .spawn(|| deep(0))
+            .unwrap()
+            .join();
+        return;
+    }
+    let output = child("overflow_of_a_reused_stack_is_reported");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{stderr}");
+    assert!(
+        stderr.contains("stack overflow in green thread 'second'"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn other_faults_are_not_overflows() {
+    if is_child("other_faults_are_not_overflows") {
+        // SAFETY: it is not: the process must die of it, which is what the parent looks at.
+        spawn(|| unsafe { ptr::without_provenance_mut::<u8>(1).write_volatile(1) }).join();
+        return;
+    }
+    let output = child("other_faults_are_not_overflows");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(SIGSEGV), "{stderr}");
+    assert!(!stderr.contains("overflow"), "{stderr}");
+}
+
+#[test]
+fn an_overflow_of_an_os_thread_is_not_ours() {
+    if is_child("an_overflow_of_an_os_thread_is_not_ours") {
+        spawn(|| ()).join();
+        black_box(deep(0));
+        return;
+    }
+    let output = child("an_overflow_of_an_os_thread_is_not_ours");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{stderr}");
+    assert!(!stderr.contains("green thread"), "{stderr}");
+}
