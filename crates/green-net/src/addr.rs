@@ -1,0 +1,174 @@
+//! What names one or more socket addresses.
+
+use std::io;
+use std::iter;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::option;
+use std::slice;
+use std::vec;
+
+use crate::resolve::resolve;
+
+/// A value that names socket addresses; [`std::net::ToSocketAddrs`] for green threads.
+///
+/// # Blocking
+///
+/// Strings that are addresses are parsed at once. Other names are resolved on the blocking pool: the
+/// caller parks, and it is a cancellation point.
+///
+/// # Differences from std
+///
+/// A trait of its own, with std's implementations. Code that is bounded by std's trait does not accept
+/// it, but std's implementors are the same types.
+///
+/// # Examples
+///
+/// ```
+/// use green_net::ToSocketAddrs;
+///
+/// let mut addrs = "127.0.0.1:80".to_socket_addrs()?;
+/// assert_eq!(addrs.next(), Some(([127, 0, 0, 1], 80).into()));
+/// assert!(green_core::run(|| ("localhost", 80).to_socket_addrs())?.all(|addr| addr.port() == 80));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait ToSocketAddrs {
+    /// The iterator over the addresses; [`std::net::ToSocketAddrs::Iter`].
+    type Iter: Iterator<Item = SocketAddr>;
+
+    /// The addresses; [`std::net::ToSocketAddrs::to_socket_addrs`].
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if a string is not of the form `host:port`; what the resolver says.
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter>;
+}
+
+impl ToSocketAddrs for SocketAddr {
+    type Iter = option::IntoIter<Self>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        Ok(Some(*self).into_iter())
+    }
+}
+
+impl ToSocketAddrs for SocketAddrV4 {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        SocketAddr::V4(*self).to_socket_addrs()
+    }
+}
+
+impl ToSocketAddrs for SocketAddrV6 {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        SocketAddr::V6(*self).to_socket_addrs()
+    }
+}
+
+impl ToSocketAddrs for (IpAddr, u16) {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        SocketAddr::from(*self).to_socket_addrs()
+    }
+}
+
+impl ToSocketAddrs for (Ipv4Addr, u16) {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        SocketAddr::from(*self).to_socket_addrs()
+    }
+}
+
+impl ToSocketAddrs for (Ipv6Addr, u16) {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        SocketAddr::from(*self).to_socket_addrs()
+    }
+}
+
+impl ToSocketAddrs for (&str, u16) {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        let (host, port) = *self;
+        match host.parse::<IpAddr>() {
+            Ok(ip) => Ok(vec![SocketAddr::new(ip, port)].into_iter()),
+            Err(_) => resolve(host, port),
+        }
+    }
+}
+
+impl ToSocketAddrs for (String, u16) {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        (&*self.0, self.1).to_socket_addrs()
+    }
+}
+
+impl ToSocketAddrs for str {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        if let Ok(addr) = self.parse() {
+            return Ok(vec![addr].into_iter());
+        }
+        let (host, port) = self
+            .rsplit_once(':')
+            .ok_or_else(|| invalid("invalid socket address"))?;
+        let port = port.parse().map_err(|_| invalid("invalid port value"))?;
+        resolve(host, port)
+    }
+}
+
+impl ToSocketAddrs for String {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        (**self).to_socket_addrs()
+    }
+}
+
+impl<'a> ToSocketAddrs for &'a [SocketAddr] {
+    type Iter = iter::Cloned<slice::Iter<'a, SocketAddr>>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        Ok(self.iter().cloned())
+    }
+}
+
+impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
+    type Iter = T::Iter;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        (**self).to_socket_addrs()
+    }
+}
+
+/// Calls `f` with each address until one succeeds.
+///
+/// # Errors
+///
+/// The last one of `f`; `InvalidInput` if there is no address.
+pub(crate) fn each_addr<A: ToSocketAddrs, T>(
+    addr: A,
+    f: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = None;
+    for result in addr.to_socket_addrs()?.map(f) {
+        match result {
+            Ok(value) => return Ok(value),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| invalid("could not resolve to any addresses")))
+}
+
+fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}

@@ -1,0 +1,361 @@
+//! A socket that accepts connections.
+
+use std::fmt;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use green_core::io::Io;
+use rustix::net::{SocketFlags, bind, listen, sockopt};
+
+use super::{Incoming, TcpStream};
+use crate::addr::{ToSocketAddrs, each_addr};
+use crate::socket;
+
+/// A TCP socket that listens; [`std::net::TcpListener`] for green threads.
+///
+/// Any number of callers may accept from one listener; they are served first in, first out.
+///
+/// # Differences from std
+///
+/// The descriptor is in non-blocking mode underneath, until it is given away: `into_raw_fd` and the
+/// conversions put it back into the mode that the user asked for. While a clone and a descriptor that
+/// was given away both accept, the clone may block its OS thread, if the other takes the connection
+/// between its look and its accept.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use green_net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let addr = listener.local_addr()?;
+/// green_core::spawn(move || {
+///     for stream in listener.incoming() {
+///         let mut stream = stream?;
+///         green_core::spawn(move || stream.write_all(b"hello"));
+///     }
+///     Ok::<_, std::io::Error>(())
+/// });
+/// let mut greeting = String::new();
+/// TcpStream::connect(addr)?.read_to_string(&mut greeting)?;
+/// assert_eq!(greeting, "hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpListener {
+    /// The socket. Invariant: in non-blocking mode, unless `modes.released`.
+    io: Io<OwnedFd>,
+    /// Shared by the handles that `try_clone` makes.
+    modes: Arc<Modes>,
+}
+
+/// The modes of a listener.
+#[derive(Debug, Default)]
+struct Modes {
+    /// Whether the user asked for non-blocking mode.
+    nonblocking: AtomicBool,
+    /// Whether a handle gave its descriptor away. From then on the descriptor has the mode that the user
+    /// asked for, and accepting needs a poll first.
+    released: AtomicBool,
+}
+
+impl TcpListener {
+    /// Makes a listener on the first address that can be bound; [`std::net::TcpListener::bind`].
+    ///
+    /// # Differences from std
+    ///
+    /// The backlog is 1024 connections, std's 128: a client that finds it full tries again only after a
+    /// second. The system may limit it further.
+    ///
+    /// # Errors
+    ///
+    /// That of the last address; `InvalidInput` if there is none; what the resolver says.
+    pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
+        Self::bind_with(addr, ListenOptions::default())
+    }
+
+    /// The same with options. Not in std.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_net::{ListenOptions, TcpListener};
+    ///
+    /// let options = ListenOptions::default().reuse_port(true);
+    /// let one = TcpListener::bind_with("127.0.0.1:0", options)?;
+    /// let two = TcpListener::bind_with(one.local_addr()?, options)?;
+    /// # drop(two);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn bind_with<A: ToSocketAddrs>(addr: A, options: ListenOptions) -> io::Result<Self> {
+        each_addr(addr, |addr| {
+            let fd = socket::tcp_socket(addr, SocketFlags::NONBLOCK)?;
+            sockopt::set_socket_reuseaddr(&fd, true)?;
+            if options.reuse_port {
+                sockopt::set_socket_reuseport(&fd, true)?;
+            }
+            if let (SocketAddr::V6(_), Some(only_v6)) = (addr, options.only_v6) {
+                sockopt::set_ipv6_v6only(&fd, only_v6)?;
+            }
+            bind(&fd, &addr)?;
+            listen(&fd, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+            Ok(Self {
+                io: Io::new(fd),
+                modes: Arc::default(),
+            })
+        })
+    }
+
+    /// The address that the listener is bound to; [`std::net::TcpListener::local_addr`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        socket::local_addr(self.as_fd())
+    }
+
+    /// Another handle to the same listener; [`std::net::TcpListener::try_clone`].
+    ///
+    /// # Errors
+    ///
+    /// The limit of descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let fd = self.io.get_ref().try_clone()?;
+        Ok(Self {
+            io: Io::new(fd),
+            modes: Arc::clone(&self.modes),
+        })
+    }
+
+    /// Waits for a connection; [`std::net::TcpListener::accept`].
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller only; a cancellation point.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` in non-blocking mode if there is none. A server should survive the others: a
+    /// connection that was aborted before it was accepted, the limits of descriptors and memory.
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let attempt = |fd: &OwnedFd| {
+            if self.modes.released.load(Ordering::Acquire) {
+                socket::try_accept_blocking(fd.as_fd())
+            } else {
+                socket::try_accept(fd.as_fd())
+            }
+        };
+        let (fd, addr) = if self.modes.nonblocking.load(Ordering::Relaxed) {
+            attempt(self.io.get_ref())?
+        } else {
+            self.io.read_with(None, attempt)?
+        };
+        Ok((TcpStream::accepted(fd), addr))
+    }
+
+    /// The connections, one after the other, for ever; [`std::net::TcpListener::incoming`].
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming::new(self)
+    }
+
+    /// Sets the time to live of packets; [`std::net::TcpListener::set_ttl`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        Ok(sockopt::set_ip_ttl(self, ttl)?)
+    }
+
+    /// The time to live of packets; [`std::net::TcpListener::ttl`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(sockopt::ip_ttl(self)?)
+    }
+
+    /// Excludes IPv4; `std::net::TcpListener::set_only_v6`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`: the listener is bound already.
+    #[deprecated(note = "can only be set before the socket is bound: use `TcpListener::bind_with`")]
+    pub fn set_only_v6(&self, only_v6: bool) -> io::Result<()> {
+        Ok(sockopt::set_ipv6_v6only(self, only_v6)?)
+    }
+
+    /// Whether IPv4 is excluded; `std::net::TcpListener::only_v6`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    #[deprecated(note = "can only be set before the socket is bound: use `TcpListener::bind_with`")]
+    pub fn only_v6(&self) -> io::Result<bool> {
+        Ok(sockopt::ipv6_v6only(self)?)
+    }
+
+    /// The pending error of the socket, which it forgets; [`std::net::TcpListener::take_error`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        socket::take_error(self.as_fd())
+    }
+
+    /// Makes `accept` fail with `WouldBlock` instead of waiting, on all handles to this listener;
+    /// [`std::net::TcpListener::set_nonblocking`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.modes.nonblocking.store(nonblocking, Ordering::Relaxed);
+        if self.modes.released.load(Ordering::Acquire) {
+            socket::set_nonblocking(self.as_fd(), nonblocking)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the descriptor away in the mode that the user asked for. Other handles to the listener look
+    /// before they accept from now on.
+    fn release(self) -> OwnedFd {
+        self.modes.released.store(true, Ordering::Release);
+        let fd = self.io.into_inner();
+        let nonblocking = self.modes.nonblocking.load(Ordering::Relaxed);
+        // Nothing can be done about an error; the kernel has none for an open socket.
+        drop(socket::set_nonblocking(fd.as_fd(), nonblocking));
+        fd
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("TcpListener");
+        if let Ok(addr) = self.local_addr() {
+            f.field("addr", &addr);
+        }
+        f.field("fd", &self.as_raw_fd()).finish()
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl IntoRawFd for TcpListener {
+    fn into_raw_fd(self) -> RawFd {
+        self.release().into_raw_fd()
+    }
+}
+
+impl From<OwnedFd> for TcpListener {
+    /// Puts the descriptor into non-blocking mode, which every duplicate of it shares.
+    fn from(fd: OwnedFd) -> Self {
+        let nonblocking = socket::is_nonblocking(fd.as_fd());
+        let released = !nonblocking && socket::set_nonblocking(fd.as_fd(), true).is_err();
+        let modes = Modes {
+            nonblocking: nonblocking.into(),
+            released: released.into(),
+        };
+        Self {
+            io: Io::new(fd),
+            modes: Arc::new(modes),
+        }
+    }
+}
+
+impl From<TcpListener> for OwnedFd {
+    fn from(listener: TcpListener) -> Self {
+        listener.release()
+    }
+}
+
+impl From<net::TcpListener> for TcpListener {
+    fn from(listener: net::TcpListener) -> Self {
+        OwnedFd::from(listener).into()
+    }
+}
+
+impl From<TcpListener> for net::TcpListener {
+    fn from(listener: TcpListener) -> Self {
+        listener.release().into()
+    }
+}
+
+// What a panic can leave behind is a wake-up too many.
+impl UnwindSafe for TcpListener {}
+impl RefUnwindSafe for TcpListener {}
+
+/// How to listen: what [`TcpListener::bind_with`] takes. Not in std.
+///
+/// # Examples
+///
+/// ```
+/// use green_net::ListenOptions;
+///
+/// let options = ListenOptions::default().backlog(16).only_v6(Some(true));
+/// assert!(!options.reuse_port);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenOptions {
+    /// How many connections may wait to be accepted; 1024 by default. The system may limit it further.
+    pub backlog: u32,
+    /// Whether other sockets may listen on the same address (`SO_REUSEPORT`); false by default.
+    pub reuse_port: bool,
+    /// Whether an IPv6 listener excludes IPv4; by default the system decides.
+    pub only_v6: Option<bool>,
+}
+
+impl ListenOptions {
+    /// Sets [`ListenOptions::backlog`].
+    #[must_use]
+    pub fn backlog(mut self, backlog: u32) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// Sets [`ListenOptions::reuse_port`].
+    #[must_use]
+    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
+    }
+
+    /// Sets [`ListenOptions::only_v6`].
+    #[must_use]
+    pub fn only_v6(mut self, only_v6: Option<bool>) -> Self {
+        self.only_v6 = only_v6;
+        self
+    }
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            reuse_port: false,
+            only_v6: None,
+        }
+    }
+}

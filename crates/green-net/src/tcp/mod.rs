@@ -1,0 +1,9 @@
+//! TCP: streams and listeners.
+
+mod incoming;
+mod listener;
+mod stream;
+
+pub use incoming::Incoming;
+pub use listener::{ListenOptions, TcpListener};
+pub use stream::TcpStream;
