@@ -1,0 +1,117 @@
+//! The command line: the public options, and the hidden subcommands that are the measured processes.
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::micro::Task;
+use crate::peers::Peer;
+
+/// Compares green with its peers on echo servers, switching, spawning, queues and memory.
+///
+/// Everything runs interleaved on this machine and is checked. Only ratios within one run are comparable.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    /// What to run when no hidden subcommand is given.
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// The process to be, when started by another one of this binary.
+    #[command(subcommand)]
+    pub(crate) process: Option<Process>,
+}
+
+/// What the user asks for.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// One tiny iteration of everything: proves that it runs, says nothing about speed
+    #[arg(long)]
+    pub(crate) smoke: bool,
+    /// Rounds per case; every peer runs once in each [default: 5, with --smoke 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) rounds: Option<NonZero<usize>>,
+    /// Length of the measured window of the network questions [default: 3, with --smoke 0.1]
+    #[arg(long, value_name = "S", value_parser = positive_seconds)]
+    pub(crate) seconds: Option<Duration>,
+    /// Only this question; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<Question>,
+    /// Only this peer and the one that ratios refer to; may be repeated
+    #[arg(long = "peer", value_name = "NAME")]
+    pub(crate) peers: Vec<Peer>,
+    /// Write every sample and summary as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the tables as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+}
+
+/// One file of this package that asks how fast or how large something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Question {
+    /// 64 B echo at 100, 1,000 and 8,000 connections
+    Echo,
+    /// Connect, one echo, close; 64 at a time
+    Churn,
+    /// Bytes per idle connection and per parked task
+    Memory,
+    /// Two tasks of one OS thread yield to each other
+    YieldNow,
+    /// Spawn 1,000 empty tasks, join them all
+    SpawnJoin,
+    /// One item goes back and forth between two tasks
+    QueuePingPong,
+}
+
+/// The measured processes; the benchmark starts them, and they can be started by hand, under `strace` say.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Process {
+    /// An echo server; prints its port, answers "usage", ends when stdin closes
+    #[command(hide = true)]
+    Serve {
+        /// The runtime that serves.
+        peer: Peer,
+        /// Pin the process to this core.
+        #[arg(long)]
+        core: Option<usize>,
+    },
+    /// The load generator; reads commands from stdin, one JSON value per line
+    #[command(hide = true)]
+    Load {
+        /// The echo server's address.
+        server: SocketAddr,
+        /// Pin the process to this core.
+        #[arg(long)]
+        core: Option<usize>,
+    },
+    /// Measures one task on one runtime, prints the value per operation
+    #[command(hide = true)]
+    Micro {
+        /// What to measure.
+        task: Task,
+        /// The runtime that is measured.
+        peer: Peer,
+        /// Repeat until this much time was measured.
+        #[arg(value_parser = positive_seconds)]
+        seconds: Duration,
+        /// Pin the process to this core.
+        #[arg(long)]
+        core: Option<usize>,
+    },
+}
+
+/// Parses a positive, finite number of seconds.
+fn positive_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| format!("`{text}` is not a number of seconds"))?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(format!("`{text}` is not a positive number of seconds")),
+    }
+}

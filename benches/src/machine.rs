@@ -1,0 +1,160 @@
+//! What the benchmarks ask of the operating system: cores, limits, CPU time, resident memory.
+
+use std::fs;
+use std::io;
+use std::process::Command;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+/// The two cores of a measurement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cores {
+    /// Runs what is measured.
+    pub(crate) server: usize,
+    /// Runs the load generator; the same core on a machine with one.
+    pub(crate) client: usize,
+}
+
+impl Cores {
+    /// The first two cores that this process may use.
+    pub(crate) fn allowed() -> io::Result<Self> {
+        let set = sched_getaffinity(None)?;
+        let mut allowed = (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core));
+        let server = allowed
+            .next()
+            .ok_or_else(|| io::Error::other("this process may run on no core"))?;
+        Ok(Self {
+            server,
+            client: allowed.next().unwrap_or(server),
+        })
+    }
+}
+
+/// Pins the calling thread, and every thread it starts from now on, to `core`; `None` leaves it as it is.
+pub(crate) fn pin(core: Option<usize>) -> io::Result<()> {
+    let Some(core) = core else { return Ok(()) };
+    if core >= CpuSet::MAX_CPU {
+        return Err(io::Error::other(format!("there is no core {core}")));
+    }
+    let mut set = CpuSet::new();
+    set.set(core);
+    sched_setaffinity(None, &set)
+        .map_err(|error| io::Error::other(format!("cannot pin to core {core}: {error}")))
+}
+
+/// Raises the soft limit of open files to the hard one, and returns it (`u64::MAX` when there is none).
+pub(crate) fn raise_open_files() -> io::Result<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised)?;
+    Ok(limit.maximum.unwrap_or(u64::MAX))
+}
+
+/// What a process has used so far.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Usage {
+    /// CPU time of all threads, user and system mode, in nanoseconds; exact.
+    pub(crate) cpu_nanos: u64,
+    /// The part in user mode, in nanoseconds; the kernel estimates it from clock ticks.
+    pub(crate) user_nanos: u64,
+    /// Resident memory, in bytes.
+    pub(crate) resident_bytes: u64,
+}
+
+impl Usage {
+    /// Of the calling process, now.
+    pub(crate) fn now() -> io::Result<Self> {
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        Ok(Self {
+            cpu_nanos: cpu.tv_sec.unsigned_abs() * 1_000_000_000 + cpu.tv_nsec.unsigned_abs(),
+            user_nanos: user_nanos()?,
+            resident_bytes: resident_bytes()?,
+        })
+    }
+}
+
+/// The machine and the build, for the head of a report.
+#[derive(Debug, Serialize)]
+pub(crate) struct Description {
+    /// The processor's model name.
+    processor: String,
+    /// How many cores this process may use.
+    cores: u32,
+    /// The kernel's name and release.
+    kernel: String,
+    /// The compiler found on this machine's path.
+    rustc: String,
+    /// The commit checked out here, with `-dirty` when files differ from it.
+    commit: String,
+}
+
+impl Description {
+    /// Of this machine; what cannot be found out is "unknown".
+    pub(crate) fn of_this_machine() -> io::Result<Self> {
+        let uname = rustix::system::uname();
+        Ok(Self {
+            processor: processor().unwrap_or_else(unknown),
+            cores: sched_getaffinity(None)?.count(),
+            kernel: format!(
+                "{} {}",
+                uname.sysname().to_string_lossy(),
+                uname.release().to_string_lossy()
+            ),
+            rustc: output_of("rustc", &["--version"]).unwrap_or_else(unknown),
+            commit: output_of("git", &["describe", "--always", "--dirty"]).unwrap_or_else(unknown),
+        })
+    }
+
+    /// The lines of a report's head.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        vec![
+            format!("{}, {} cores, {}", self.processor, self.cores, self.kernel),
+            format!("{}, commit {}", self.rustc, self.commit),
+        ]
+    }
+}
+
+/// User-mode CPU time of this process. `/proc/self/stat` counts it in clock ticks.
+fn user_nanos() -> io::Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The second field is the command in parentheses and may contain spaces; utime is the 14th of all.
+    stat.rsplit_once(')')
+        .and_then(|(_, fields)| fields.split_whitespace().nth(11))
+        .and_then(|ticks| ticks.parse::<u64>().ok())
+        .map(|ticks| ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second())
+        .ok_or_else(|| io::Error::other("cannot read utime from /proc/self/stat"))
+}
+
+/// Resident memory of this process: walks the page tables, so it is exact where `VmRSS` is approximate.
+fn resident_bytes() -> io::Result<u64> {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Rss:"))
+        .and_then(|rest| rest.trim().strip_suffix("kB"))
+        .and_then(|kib| kib.trim().parse::<u64>().ok())
+        .map(|kib| kib * 1024)
+        .ok_or_else(|| io::Error::other("cannot read Rss from /proc/self/smaps_rollup"))
+}
+
+fn processor() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}

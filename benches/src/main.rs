@@ -1,0 +1,73 @@
+//! The benchmarks: one command runs every question over every peer, interleaved, and checks the results.
+//!
+//! `scripts/bench` runs all of it. `scripts/bench --smoke` does one tiny iteration of everything and is
+//! part of the gate, so that benches cannot rot. Numbers are published in `docs/benchmarks.md` only.
+//!
+//! # Method
+//!
+//! 1. Every measurement runs in a fresh process: this binary starts itself again with a hidden subcommand,
+//!    so runtimes never share a process, a heap or a thread pool.
+//! 2. A process under measurement is pinned to one core before it starts any thread; the load generator
+//!    is pinned to another.
+//! 3. Peers take turns round by round, and each round starts with another peer. A ratio compares two
+//!    values of the *same* round; reported are the median ratio and its smallest and largest value.
+//!    Absolute values drift by tens of percent between runs and machines: only ratios count.
+//! 4. Every result is checked: each echoed byte, each count, each order. A wrong result is an error, and
+//!    the command then ends with a failure after the remaining cases.
+//!
+//! # Map
+//!
+//! | file | what |
+//! |---|---|
+//! | `echo`, `churn`, `memory`, `yield_now`, `spawn_join`, `queue_ping_pong` | one question each |
+//! | `peers/` | the same bodies, written for each runtime |
+//! | `server`, `load` | the two processes of the network questions |
+//! | `micro` | the one process of the other questions |
+//! | `suite`, `report` | the rounds; medians, ratios and tables |
+//! | `child`, `machine` | talking to a child process; cores, limits, CPU time, memory |
+
+mod child;
+mod churn;
+mod cli;
+mod echo;
+mod load;
+mod machine;
+mod memory;
+mod micro;
+mod peers;
+mod queue_ping_pong;
+mod report;
+mod server;
+mod spawn_join;
+mod suite;
+mod yield_now;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Arguments, Process};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.process {
+        None => suite::run(&arguments.options),
+        Some(Process::Serve { peer, core }) => server::serve(*peer, *core),
+        Some(Process::Load { server, core }) => load::generate(*server, *core),
+        Some(Process::Micro {
+            task,
+            peer,
+            seconds,
+            core,
+        }) => micro::measure(*task, *peer, *seconds, *core),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell if stderr is closed.
+            drop(writeln!(io::stderr(), "green-benches: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
