@@ -35,6 +35,11 @@
 //!
 //! Windows and macOS; `fork` without `exec`.
 
+#![cfg_attr(
+    green_loom,
+    expect(dead_code, reason = "a model uses only a part of what it compiles")
+)]
+
 mod primitive;
 
 #[cfg(not(green_loom))]

@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::config;
 use crate::interrupt::{self, OrRaise};
-use crate::park::Caller;
+use crate::park::{Caller, no_park_violation};
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
 use crate::waitq::{Monitor, Wait, WaitQueue, wake};
@@ -34,7 +34,7 @@ const IDLE: Duration = Duration::from_secs(10);
 ///
 /// # Panics
 ///
-/// If `f` panics: with its payload.
+/// If `f` panics: with its payload. Inside [`no_park`](crate::no_park()).
 ///
 /// # Examples
 ///
@@ -50,7 +50,14 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    if matches!(Caller::current(), Caller::Os(..)) {
+    let caller = Caller::current();
+    if caller
+        .interrupts()
+        .is_some_and(|interrupts| interrupts.is_no_park())
+    {
+        no_park_violation();
+    }
+    if matches!(caller, Caller::Os(..)) {
         return f();
     }
     let done = Arc::new(Monitor::new((None, WaitQueue::new())));

@@ -87,7 +87,7 @@ fn hammer(queue: &Queue<u64>) {
             let mut rng = Rng::new(seed + 200);
             for _ in 0..40 {
                 timeout(rng.limit(), || {
-                    books.get_all(&queue, &mut Rng::new(seed + 250))
+                    books.get_all(&queue, &mut Rng::new(seed + 250));
                 })
                 .ok();
             }

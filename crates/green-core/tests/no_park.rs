@@ -34,7 +34,10 @@ fn blocking_calls_panic_in_a_green_thread() {
         let never_ends = spawn(|| sleep(Duration::MAX));
         assert!(panics(|| never_ends.join()));
         never_ends.kill();
-        assert!(panics(|| green_core::blocking(|| ())));
+        let job_ends = Arc::new(Event::new());
+        let theirs = Arc::clone(&job_ends);
+        assert!(panics(|| green_core::blocking(move || theirs.wait())));
+        job_ends.set();
         assert!(panics(|| no_park(|| Event::new().wait())), "it nests");
         drop(held);
         sleep(Duration::from_millis(1));

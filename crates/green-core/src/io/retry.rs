@@ -166,9 +166,7 @@ fn hub_for(fd: BorrowedFd<'_>) -> usize {
 /// An OS thread waits in the kernel, in steps that let a `Timeout` scope of it come due.
 fn poll_fd(fd: BorrowedFd<'_>, direction: Direction, deadline: Deadline) -> io::Result<()> {
     let caller = Caller::current();
-    let scope = caller
-        .interrupts()
-        .and_then(|interrupts| interrupts.earliest());
+    let scope = caller.scope_deadline();
     let flags = match direction {
         Direction::Read => PollFlags::IN | PollFlags::RDHUP | PollFlags::PRI,
         Direction::Write => PollFlags::OUT,

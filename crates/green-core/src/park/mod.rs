@@ -268,11 +268,24 @@ impl Caller {
     pub(crate) fn take_interrupt(&self) -> Option<Interrupt> {
         match self {
             Self::Green(local, slot) => green::take_interrupt(local, slot),
-            Self::Os(_, Some(interrupts)) if !interrupts.is_masked() => interrupts
-                .take_expired(std::time::Instant::now())
-                .map(Interrupt::Timeout),
+            Self::Os(_, Some(interrupts))
+                if !interrupts.is_masked() && !std::thread::panicking() =>
+            {
+                interrupts
+                    .take_expired(std::time::Instant::now())
+                    .map(Interrupt::Timeout)
+            }
             Self::May(parker) => may_coroutine::take_interrupt(parker),
             Self::Os(..) => None,
+        }
+    }
+
+    /// When the earliest `Timeout` scope expires that may end a wait of this OS thread now.
+    #[cfg(not(green_loom))]
+    pub(crate) fn scope_deadline(&self) -> Option<std::time::Instant> {
+        match self.os_mode(Mode::Interruptible) {
+            Mode::Interruptible => self.interrupts()?.earliest(),
+            Mode::Masked => None,
         }
     }
 
