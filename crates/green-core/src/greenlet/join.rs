@@ -67,7 +67,7 @@ pub fn joinall_raise<T, G: Borrow<Greenlet<T>>>(
     let mut ended = Vec::with_capacity(greenlets.len());
     while ended.len() < greenlets.len() {
         let greenlet = &greenlets[ends.next()];
-        match greenlet.packet.end().1 {
+        match greenlet.packet.failure() {
             None | Some(Failure::Killed) => ended.push(greenlet.clone()),
             Some(failure) => return Err(failure),
         }
@@ -87,7 +87,7 @@ fn join_until<T, G: Borrow<Greenlet<T>>>(
         }
     }
     greenlets.retain(Greenlet::ready);
-    greenlets.sort_by_cached_key(|greenlet| greenlet.packet.order());
+    greenlets.sort_by_key(|greenlet| greenlet.control().order());
     greenlets
 }
 

@@ -22,14 +22,14 @@ impl<T> Greenlet<T> {
     ///
     /// Under `panic = "abort"`, if it has started.
     pub fn kill_nowait(&self) {
-        if self.control.kill_new() {
+        if self.control().kill_new() {
             self.packet.publish(Err(Failure::Killed));
-            if let Some(hub) = sched::hubs().get(self.control.hub()) {
+            if let Some(hub) = sched::hubs().get(self.control().hub()) {
                 // It may stand in the hub's timers: its closure need not wait until then.
-                hub.send(Message::CancelStart(self.control.id().get()));
+                hub.send(Message::CancelStart(self.control().id().get()));
             }
         } else {
-            interrupt(&self.control);
+            interrupt(self.control());
         }
     }
 
@@ -95,7 +95,7 @@ fn kill_every<T, G: Borrow<Greenlet<T>>>(
     // First those that have not started, so that one that dies cannot let another start.
     for greenlet in &greenlets {
         let greenlet = greenlet.borrow();
-        if greenlet.control.state() == State::New {
+        if greenlet.control().state() == State::New {
             greenlet.kill_nowait();
         }
     }

@@ -45,26 +45,24 @@ pub use spawn::{run, spawn, spawn_later, spawn_local};
 /// assert!(g.ready() && g.successful());
 /// ```
 pub struct Greenlet<T> {
-    /// Who it is.
-    control: Arc<Control>,
-    /// Its result.
+    /// Its result, and who it is.
     packet: Arc<Packet<T>>,
 }
 
 impl<T> Greenlet<T> {
     /// Its number, unique in the process.
     pub fn id(&self) -> NonZeroU64 {
-        self.control.id()
+        self.control().id()
     }
 
     /// Its name, if the builder gave one.
     pub fn name(&self) -> Option<&str> {
-        self.control.name()
+        self.control().name()
     }
 
     /// Whether it has ended.
     pub fn ready(&self) -> bool {
-        self.control.is_finished()
+        self.control().is_finished()
     }
 
     /// Whether it has ended without a failure; being killed is not one.
@@ -124,10 +122,16 @@ impl<T> Greenlet<T> {
     }
 }
 
+impl<T> Greenlet<T> {
+    /// Who it is.
+    fn control(&self) -> &Arc<Control> {
+        self.packet.control()
+    }
+}
+
 impl<T> Clone for Greenlet<T> {
     fn clone(&self) -> Self {
         Self {
-            control: Arc::clone(&self.control),
             packet: Arc::clone(&self.packet),
         }
     }

@@ -1,7 +1,6 @@
 //! What a green thread leaves behind: its result, and who waits for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Failure;
 use crate::hub;
@@ -16,14 +15,12 @@ use crate::waitq::{Monitor, Wait, WaitQueue};
 /// See the module documentation.
 pub(super) struct Packet<T> {
     inner: Monitor<Inner<T>>,
-    /// Who it is, for the report of a panic that nobody asked about.
+    /// Who it is.
     control: Arc<Control>,
 }
 
 struct Inner<T> {
     outcome: Outcome<T>,
-    /// Its place in the order in which all green threads ended.
-    order: u64,
     /// Whether anybody has been told of a panic.
     observed: bool,
     /// Who waits for the end, or for the value to be back.
@@ -57,7 +54,6 @@ impl<T> Packet<T> {
         Self {
             inner: Monitor::new(Inner {
                 outcome: Outcome::Running,
-                order: 0,
                 observed: false,
                 waiting: WaitQueue::new(),
                 watchers: Vec::new(),
@@ -68,8 +64,6 @@ impl<T> Packet<T> {
 
     /// The green thread ended; `result` is how.
     pub(super) fn publish(&self, result: Result<T, Failure>) {
-        /// Green threads that have ended.
-        static ENDED: AtomicU64 = AtomicU64::new(0);
         let outcome = match result {
             Ok(value) => Outcome::Value(value),
             Err(failure) => Outcome::Failed(failure),
@@ -79,7 +73,6 @@ impl<T> Packet<T> {
             |inner| &mut inner.waiting,
             |inner| {
                 inner.outcome = outcome;
-                inner.order = ENDED.fetch_add(1, Ordering::Relaxed);
                 watchers = std::mem::take(&mut inner.watchers);
                 self.control.finish();
             },
@@ -138,22 +131,22 @@ impl<T> Packet<T> {
         }
     }
 
-    /// Its place in the order of ends, and its failure; marks that as known to somebody.
-    pub(super) fn end(&self) -> (u64, Option<Failure>) {
+    /// Its failure, if it ended with one; marks that as known to somebody.
+    pub(super) fn failure(&self) -> Option<Failure> {
         let mut inner = self.inner.lock();
         match &inner.outcome {
             Outcome::Failed(failure) => {
                 let failure = failure.clone();
                 inner.observed = true;
-                (inner.order, Some(failure))
+                Some(failure)
             }
-            _ => (inner.order, None),
+            _ => None,
         }
     }
 
-    /// Its place in the order of ends.
-    pub(super) fn order(&self) -> u64 {
-        self.inner.lock().order
+    /// Who it is.
+    pub(super) fn control(&self) -> &Arc<Control> {
+        &self.control
     }
 
     /// Tells `watcher` of the end under `index`, at once if it has ended.

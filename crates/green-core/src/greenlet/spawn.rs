@@ -70,11 +70,11 @@ where
     let body = Box::new(body(Arc::clone(&packet), f));
     let stack_size = spec.stack_size();
     local.push(Work::Start(Start {
-        control: Arc::clone(&control),
+        control,
         body: Body::Local(body),
         stack_size,
     }));
-    Greenlet { control, packet }
+    Greenlet { packet }
 }
 
 /// Runs `f` in a green thread after `delay`. Killed before that, it never runs.
@@ -180,7 +180,7 @@ where
         Mobility::Free
     };
     let start = RemoteStart {
-        control: Arc::clone(&control),
+        control,
         body,
         stack_size: spec.stack_size(),
         mobility,
@@ -195,7 +195,7 @@ where
         (_, Some(at)) => target.send(Message::StartAt(at, start)),
         (_, None) => target.send(Message::Start(start)),
     }
-    Greenlet { control, packet }
+    Greenlet { packet }
 }
 
 /// The records of a new green thread, which is placed on `target`.
@@ -233,11 +233,11 @@ where
     // It burdens no hub.
     hub.load_decrement();
     let task = Migrating {
-        control: Arc::clone(&control),
+        control,
         packet: Arc::clone(&packet),
         f,
     };
-    (Greenlet { control, packet }, task)
+    (Greenlet { packet }, task)
 }
 
 impl<F, T> Migrating<F, T>

@@ -323,8 +323,8 @@ fn next_start(local: &'static Local, slot: &'static Slot) -> Option<Start> {
 /// Runs one green thread from start to end.
 fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Start) {
     let Start { control, body, .. } = start;
-    slot.adopt(std::sync::Arc::clone(&control));
     let alive = control.start(slot);
+    slot.adopt(control);
     let ended = catch_unwind(AssertUnwindSafe(|| match (body, alive) {
         (Body::Movable(body), true) => body(),
         (Body::Local(body), true) => body(),
@@ -335,16 +335,19 @@ fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Start) {
     if let Err(payload) = ended {
         // The body publishes its own panics: this one came from a destructor of the closure or of
         // the result, which nobody is left to be told of.
-        log::error!(
-            "green: a destructor panicked at the end of {}",
-            label(&control)
-        );
+        slot.with_control(|control| {
+            log::error!(
+                "green: a destructor panicked at the end of {}",
+                label(control)
+            );
+        });
         leak(payload);
     }
-    slot.release();
     local.shared.load_decrement();
     count(&local.shared.counters.finished, 1);
-    Registry::remove(&control);
+    if let Some(control) = slot.release() {
+        Registry::remove(&control);
+    }
 }
 
 /// Gives up a payload without running its destructor, which may panic where nothing may unwind.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::HubShared;
 use super::slot::Slot;
@@ -32,6 +32,8 @@ pub(crate) struct Control {
     key: AtomicU32,
     /// The number of the hub it is placed on.
     hub: AtomicU32,
+    /// Its place in the order in which all green threads ended; once it has.
+    order: AtomicU64,
     /// Of one that runs on `may`: ends its current wait, if it waits.
     interrupt: OnceLock<InterruptFn>,
 }
@@ -90,6 +92,7 @@ impl Control {
             registry,
             key: AtomicU32::new(0),
             hub: AtomicU32::new(0),
+            order: AtomicU64::new(0),
             interrupt: OnceLock::new(),
         }
     }
@@ -176,7 +179,16 @@ impl Control {
 
     /// The result is published.
     pub(crate) fn finish(&self) {
+        /// Green threads that have ended.
+        static ENDED: AtomicU64 = AtomicU64::new(0);
+        self.order
+            .store(ENDED.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         self.state.store(State::Finished.bits(), Ordering::Release);
+    }
+
+    /// Its place in the order in which all green threads ended, once it has.
+    pub(crate) fn order(&self) -> u64 {
+        self.order.load(Ordering::Relaxed)
     }
 
     /// Asks the green thread to die.
