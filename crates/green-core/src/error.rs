@@ -97,14 +97,6 @@ impl Panic {
     pub fn take_payload(&self) -> Option<Box<dyn Any + Send>> {
         self.payload.lock().take()
     }
-
-    /// Panics in the caller with the payload, or with the message if the payload was taken.
-    pub fn resume(self) -> ! {
-        let payload = self
-            .take_payload()
-            .unwrap_or_else(|| Box::new(self.message.to_string()));
-        std::panic::resume_unwind(payload)
-    }
 }
 
 impl fmt::Debug for Panic {

@@ -6,12 +6,22 @@
 use std::any::Any;
 use std::panic;
 
+use crate::error::Panic;
 use crate::park::{Caller, Interrupt};
 use crate::waitq::NotReady;
 
 /// What an interrupt carries through the frames it unwinds.
 #[derive(Debug)]
 pub(crate) struct Payload(pub(crate) Interrupt);
+
+impl Drop for Payload {
+    /// Caught: its receiver unwinds by it no more.
+    fn drop(&mut self) {
+        if let Some(interrupts) = Caller::current().interrupts() {
+            interrupts.end_interrupted();
+        }
+    }
+}
 
 /// Unwinds the caller.
 ///
@@ -38,6 +48,16 @@ pub(crate) fn resume(payload: Box<dyn Any + Send>) -> ! {
         }
     }
     panic::resume_unwind(payload)
+}
+
+impl Panic {
+    /// Panics in the caller with the payload, or with the message if the payload was taken.
+    pub fn resume(self) -> ! {
+        let payload = self
+            .take_payload()
+            .unwrap_or_else(|| Box::new(self.message().to_owned()));
+        resume(payload)
+    }
 }
 
 /// The interrupt that unwound to here, if it was one.

@@ -176,7 +176,7 @@ fn a_panic_of_a_destructor_at_the_end_does_not_stop_the_hub() {
     drop(catch_unwind(AssertUnwindSafe(|| drop(g))));
     // Nobody holds the handle: the value is dropped by its green thread.
     let detached = spawn(|| PanicsInDrop);
-    drop(detached);
+    drop(catch_unwind(AssertUnwindSafe(|| drop(detached))));
     let unstarted = PanicsInDrop;
     run(move || {
         let g = spawn(move || drop(unstarted));

@@ -121,7 +121,7 @@ pub(super) fn interrupt(control: &Control) {
     }
     control.request_kill();
     if let Some(slot) = control.slot()
-        && slot.claim_interrupt(control.id().get())
+        && slot.claim_kill(control)
     {
         sched::wake(slot);
     }

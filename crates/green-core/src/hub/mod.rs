@@ -154,6 +154,8 @@ impl Hub {
     fn resume(&self, slot: &'static Slot) {
         count(&self.local.shared.counters.switches, 1);
         self.local.set_current(Some(slot));
+        // Nobody runs: whoever is counted is parked.
+        self.local.parked_unwinding.set(thread::panicking());
         slot.local.get().carrier.resume();
         self.local.set_current(None);
     }
@@ -325,6 +327,7 @@ fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Start) {
     let Start { control, body, .. } = start;
     let alive = control.start(slot);
     slot.adopt(control);
+    local.parked_unwinding.set(thread::panicking());
     let ended = catch_unwind(AssertUnwindSafe(|| match (body, alive) {
         (Body::Movable(body), true) => body(),
         (Body::Local(body), true) => body(),

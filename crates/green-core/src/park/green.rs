@@ -113,7 +113,7 @@ pub(super) fn take_interrupt(local: &'static Local, slot: &'static Slot) -> Opti
 #[inline]
 pub(super) fn is_unwinding(local: &'static Local, slot: &'static Slot) -> bool {
     std::thread::panicking()
-        && (local.parked_unwinding.get() == 0 || slot.local.get().interrupts.is_known_unwinding())
+        && (!local.parked_unwinding.get() || slot.local.get().interrupts.is_known_unwinding())
 }
 
 /// Whether interrupts may end a wait of this green thread now.
@@ -147,14 +147,12 @@ fn suspend(local: &'static Local, slot: &'static Slot, what: WaitFor, detail: u3
     slot.note_wait(what, detail, local.now.get());
     if is_unwinding(local, slot) {
         own.parked_unwinding.set(true);
-        local.parked_unwinding.set(local.parked_unwinding.get() + 1);
     } else {
         // Whatever unwound before was caught.
         own.interrupts.set_known_unwinding(false);
     }
     engine::park();
     if own.parked_unwinding.take() {
-        local.parked_unwinding.set(local.parked_unwinding.get() - 1);
         // While it was away, others may have found nobody unwinding: this one still is.
         own.interrupts.set_known_unwinding(true);
     }

@@ -59,9 +59,13 @@ pub(crate) fn register_migrating(control: &Arc<Control>) -> InterruptFn {
         waiting: Mutex::new(None),
     });
     TASK.with(|place| *place.borrow_mut() = Some(Arc::clone(&task)));
+    // Weak: the control block, which the task holds, is to hold what is returned here.
+    let task = Arc::downgrade(&task);
     Box::new(move || {
+        let Some(task) = task.upgrade() else { return };
         let waiting = task.waiting.lock().take();
         if let Some(unparker) = waiting
+            && task.control.kill_pending()
             && unparker.claim(Outcome::Interrupted)
         {
             unparker.unpark();

@@ -147,6 +147,10 @@ impl Interrupts {
     /// Notes that the caller is about to unwind by a panic.
     pub(crate) fn set_panicked(&self) {
         self.known_unwinding.set(true);
+    }
+
+    /// The interrupt by which the caller unwound was caught.
+    pub(crate) fn end_interrupted(&self) {
         self.interrupted.set(false);
     }
 

@@ -242,7 +242,7 @@ pub(crate) struct Local {
     /// The deadlines.
     pub(crate) timers: RefCell<Timers>,
     /// Green threads that are parked while they unwind.
-    pub(crate) parked_unwinding: Cell<usize>,
+    pub(crate) parked_unwinding: Cell<bool>,
     /// Switches until the next poll.
     pub(crate) switches_left: Cell<u32>,
     /// When the loop last looked at the clock, in nanoseconds of the runtime's clock.
@@ -275,7 +275,7 @@ impl Local {
             idle: RefCell::new(BTreeMap::new()),
             held: RefCell::new(VecDeque::new()),
             timers: RefCell::new(Timers::default()),
-            parked_unwinding: Cell::new(0),
+            parked_unwinding: Cell::new(false),
             switches_left: Cell::new(0),
             now: Cell::new(0),
             operations: Cell::new(0),

@@ -102,14 +102,17 @@ impl Slot {
         self.local.get().control.borrow().clone()
     }
 
-    /// Ends the current wait of green thread `id` by an interrupt, if it waits here and may be
-    /// interrupted; the caller must then wake it.
+    /// Ends the current wait of green thread `control` by the kill that it has been asked for, if it
+    /// waits here and may be interrupted; the caller must then wake it.
     ///
-    /// The owner is read between the load of the word and the claim: the claim succeeds only if the
-    /// word has not changed in between, and the owner changes only between episodes.
-    pub(crate) fn claim_interrupt(&self, id: u64) -> bool {
+    /// Owner and kill are looked at between the load of the word and the claim, which succeeds only if
+    /// the same wait is still open. The owner changes only between waits. A pending kill is taken only by
+    /// whoever ends a wait with it, or between waits: so if it was pending while this wait was open, it
+    /// still is, and one kill ends one wait.
+    pub(crate) fn claim_kill(&self, control: &Control) -> bool {
         self.word.interruptible().is_some_and(|episode| {
-            self.owner.load(Ordering::SeqCst) == id
+            self.owner.load(Ordering::SeqCst) == control.id().get()
+                && control.kill_pending()
                 && self.word.claim(episode, Outcome::Interrupted)
         })
     }
