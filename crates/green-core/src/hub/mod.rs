@@ -228,6 +228,7 @@ impl Hub {
         for due in self.due.drain(..) {
             match due {
                 Due::Start(start) => self.local.push(Work::Start(start)),
+                Due::Call(call) => call.0(),
                 Due::Wait(slot) => {
                     let expired = slot.word.open();
                     if expired.is_some_and(|episode| slot.word.claim(episode, Outcome::TimedOut)) {
@@ -274,6 +275,13 @@ impl Hub {
                 Message::Start(start) => self.local.push(Work::Start(start.into())),
                 Message::StartAt(at, start) => {
                     self.local.timers.borrow_mut().start_at(at, start.into());
+                }
+                Message::CallAt(at, number, call) => {
+                    self.local.timers.borrow_mut().call_at(at, number, call);
+                }
+                Message::CancelCall(at, number) => {
+                    let cancelled = self.local.timers.borrow_mut().cancel_call(at, number);
+                    drop(cancelled);
                 }
                 Message::CancelStart(id) => {
                     let cancelled = self.local.timers.borrow_mut().cancel_start(id);

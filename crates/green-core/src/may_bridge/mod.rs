@@ -4,6 +4,9 @@
 //! is the ordinary [`Greenlet`]; sockets, locks, queues, events, sleeps and joins of this crate work
 //! inside, and beside pinned green threads. `may`'s configuration (`may::config()`) is the program's
 //! own, and `may`'s threads start when this is first used.
+//!
+//! **Experimental.** Under load a coroutine that waits here can miss its wake-up and sleep for ever; the
+//! cause is not found yet. Pinned green threads are not concerned.
 
 use crate::greenlet::{self, Greenlet};
 use crate::park;

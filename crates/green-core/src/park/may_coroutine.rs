@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use may::coroutine_local;
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use super::{Interrupt, Opened, Target, Unparker, Wake};
 use crate::sched::control::{Control, InterruptFn};
 use crate::sched::word::{Episode, Mode, Outcome, Word};
+use crate::sched::{self, Call, HubShared, Message};
 use crate::time::deadline::Deadline;
 
 /// What others need of a `may` coroutine to end one wait of it.
@@ -113,19 +115,31 @@ pub(super) fn begin(parker: &Arc<MayParker>, mode: Mode) -> Result<Opened, Inter
 }
 
 /// See `Caller::park`.
-pub(super) fn park(parker: &MayParker, episode: Episode, deadline: Deadline) -> Wake {
+///
+/// A hub times the wait: `may`'s own timer can fire before the coroutine is in its place, and is then
+/// lost. (Before the hubs run there is no other.)
+pub(super) fn park(parker: &Arc<MayParker>, episode: Episode, deadline: Deadline) -> Wake {
+    let timer = deadline
+        .instant()
+        .and_then(|at| Timer::set(parker, episode, at));
     let outcome = loop {
         if let Some(outcome) = parker.word.outcome() {
             break outcome;
         }
+        let timeout = if timer.is_some() {
+            None
+        } else {
+            remaining(deadline)
+        };
         // An error is `may`'s timeout (its cancel unwinds instead); a token may also be a leftover.
         // Either way the word and the clock decide.
-        parker.blocker.park(remaining(deadline)).ok();
-        if deadline.is_past() {
+        parker.blocker.park(timeout).ok();
+        if timer.is_none() && deadline.is_past() {
             // If the claim fails, somebody else's succeeded: the next look finds the outcome.
             let _: bool = parker.word.claim(episode, Outcome::TimedOut);
         }
     };
+    drop(timer);
     parker.word.end();
     if let Some(task) = &parker.task {
         task.waiting.lock().take();
@@ -155,6 +169,40 @@ pub(super) fn yield_now(parker: &MayParker) -> Result<(), Interrupt> {
 pub(super) fn take_interrupt(parker: &MayParker) -> Option<Interrupt> {
     let task = parker.task.as_ref()?;
     (!std::thread::panicking() && task.control.take_kill()).then_some(Interrupt::Kill)
+}
+
+/// A hub's promise to end a wait at its deadline; taken back when it is dropped.
+struct Timer {
+    hub: &'static HubShared,
+    at: Instant,
+    number: u64,
+}
+
+impl Timer {
+    /// Asks a hub; `None` before the hubs run.
+    fn set(parker: &Arc<MayParker>, episode: Episode, at: Instant) -> Option<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let hubs = sched::hubs();
+        let hub = *hubs.get(usize::try_from(number).unwrap_or(0) % hubs.len().max(1))?;
+        let unparker = Unparker {
+            target: Target::May(Arc::clone(parker)),
+            episode,
+        };
+        let expire = move || {
+            if unparker.claim(Outcome::TimedOut) {
+                unparker.unpark();
+            }
+        };
+        hub.send(Message::CallAt(at, number, Call(Box::new(expire))));
+        Some(Self { hub, at, number })
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.hub.send(Message::CancelCall(self.at, self.number));
+    }
 }
 
 /// The time until `deadline`, in whole milliseconds, rounded up: `may` takes less than one for "for

@@ -94,8 +94,21 @@ pub(crate) enum Message {
     Start(RemoteStart),
     /// Start this green thread at a time.
     StartAt(Instant, RemoteStart),
+    /// Call this at a time; the number tells it from others of the same time.
+    CallAt(Instant, u64, Call),
+    /// Do not call it after all.
+    CancelCall(Instant, u64),
     /// Do not start the green thread of this id after all.
     CancelStart(u64),
+}
+
+/// Something for a hub to call on its own stack; it neither waits nor panics.
+pub(crate) struct Call(pub(crate) Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
 }
 
 /// A green thread to start that may be handed to another hub.

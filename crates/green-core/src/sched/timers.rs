@@ -20,8 +20,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Instant;
 
-use super::Start;
 use super::slot::Slot;
+use super::{Call, Start};
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ pub(crate) struct Timers {
     sequence: u64,
     /// Green threads that start later, by time and order.
     starts: BTreeMap<(Instant, u64), Start>,
+    /// What is to be called for callers without a hub, by time and number.
+    calls: BTreeMap<(Instant, u64), Call>,
 }
 
 /// A time at which to look at a slot.
@@ -80,6 +82,8 @@ pub(crate) enum Due {
     Wait(&'static Slot),
     /// This green thread is to start.
     Start(Start),
+    /// This is to be called.
+    Call(Call),
 }
 
 impl Timers {
@@ -117,9 +121,24 @@ impl Timers {
         self.starts.remove(&key)
     }
 
+    /// Calls something at a time.
+    pub(crate) fn call_at(&mut self, at: Instant, number: u64, call: Call) {
+        self.calls.insert((at, number), call);
+    }
+
+    /// Takes back what was to be called.
+    pub(crate) fn cancel_call(&mut self, at: Instant, number: u64) -> Option<Call> {
+        self.calls.remove(&(at, number))
+    }
+
     /// When the next deadline is due.
     pub(crate) fn next(&mut self) -> Option<Instant> {
         let start = self.starts.first_key_value().map(|(&(at, _), _)| at);
+        let call = self.calls.first_key_value().map(|(&(at, _), _)| at);
+        let start = match (start, call) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
         while let Some(entry) = self.heap.peek() {
             let local = entry.slot.local.get();
             if entry.is_stale() {
@@ -142,6 +161,11 @@ impl Timers {
             && entry.key().0 <= now
         {
             return Some(Due::Start(entry.remove()));
+        }
+        if let Some(entry) = self.calls.first_entry()
+            && entry.key().0 <= now
+        {
+            return Some(Due::Call(entry.remove()));
         }
         while let Some(entry) = self.heap.peek() {
             if entry.at > now {
@@ -167,12 +191,12 @@ impl Timers {
     /// Whether there is nothing to look at, ever.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.heap.is_empty() && self.starts.is_empty()
+        self.heap.is_empty() && self.starts.is_empty() && self.calls.is_empty()
     }
 
     /// How many green threads wait with a deadline or are to start later.
     pub(crate) fn len(&self) -> usize {
-        self.live + self.starts.len()
+        self.live + self.starts.len() + self.calls.len()
     }
 
     /// Removes the top entry, which is its slot's armed one, and arms the slot at `at` instead.
