@@ -28,8 +28,7 @@ pub struct Stats {
     pub idle_carriers: u64,
     /// Green threads that wait for a stack because the system maps no more.
     pub queued: u64,
-    /// Waits with a time limit, sleeps, and green threads to be started later; as of each hub's last
-    /// look at its timers.
+    /// Waits with a time limit, sleeps, and green threads to be started later.
     pub timers: u64,
     /// File descriptors that a poller watches.
     pub sources: usize,

@@ -12,7 +12,7 @@ use green_core::io::Io;
 use green_core::lock::Semaphore;
 use green_core::queue::Queue;
 use green_core::sync::{Condvar, Mutex};
-use green_core::{Builder, Greenlet, killall, run, sleep, spawn, spawn_later, stats};
+use green_core::{Builder, Greenlet, killall, run, sleep, spawn, spawn_later, stats, yield_now};
 use support::eventually;
 
 fn dump() -> String {
@@ -36,6 +36,15 @@ fn nothing_before_the_first_green_thread() {
     if stats().hubs == 0 {
         assert_eq!(stats().live, 0);
         assert!(dump().starts_with("0 green threads"));
+    }
+}
+
+#[test]
+fn who_was_joined_is_off_the_books() {
+    for _ in 0..2_000 {
+        let g = spawn(yield_now);
+        g.join();
+        assert_eq!(line(&g), "");
     }
 }
 

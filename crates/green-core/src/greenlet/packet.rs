@@ -8,6 +8,7 @@ use crate::interrupt::{self, OrRaise};
 use crate::park::Interrupt;
 use crate::sched::WaitFor;
 use crate::sched::control::Control;
+use crate::sched::registry::Registry;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
 use crate::waitq::{Monitor, Wait, WaitQueue};
@@ -68,6 +69,8 @@ impl<T> Packet<T> {
             Ok(value) => Outcome::Value(value),
             Err(failure) => Outcome::Failed(failure),
         };
+        // Before anybody can know of the end: who has joined it does not find it listed.
+        Registry::remove(&self.control);
         let mut watchers = Vec::new();
         self.inner.notify_all(
             |inner| &mut inner.waiting,

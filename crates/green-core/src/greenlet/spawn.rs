@@ -187,7 +187,7 @@ where
     };
     match (local, spec.at) {
         (Some(local), Some(at)) if std::ptr::eq(local.shared, target) => {
-            local.timers.borrow_mut().start_at(at, start.into());
+            local.timers(|timers| timers.start_at(at, start.into()));
         }
         (Some(local), None) if std::ptr::eq(local.shared, target) => {
             local.push(Work::Start(start.into()));
@@ -252,20 +252,10 @@ where
     /// Runs it to its end, unless it was killed before.
     pub(crate) fn run(self) {
         let Self { control, packet, f } = self;
-        let _listed = Listed(&control);
         if control.start_migrating() {
             let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
             packet.publish(result);
         }
-    }
-}
-
-/// Takes a green thread off its registry on every way out.
-struct Listed<'a>(&'a Control);
-
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        Registry::remove(self.0);
     }
 }
 

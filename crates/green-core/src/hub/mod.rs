@@ -32,9 +32,8 @@ use crate::panics;
 use crate::park::Caller;
 use crate::reactor::{self, Events};
 use crate::sched::control::Control;
-use crate::sched::registry::Registry;
 use crate::sched::slot::Slot;
-use crate::sched::timers::Due;
+use crate::sched::timers::{Due, Timers};
 use crate::sched::word::Outcome;
 use crate::sched::{self, Body, HubShared, Local, Message, Start, Work, count};
 
@@ -216,15 +215,15 @@ impl Hub {
 
     /// Fires the timers that are due; returns the time it was.
     fn fire_timers(&mut self) -> Option<Instant> {
-        let mut timers = self.local.timers.borrow_mut();
-        if timers.is_empty() {
+        if !self.local.has_timers() {
             return None;
         }
         let now = Instant::now();
-        while let Some(due) = timers.pop(now) {
-            self.due.push(due);
-        }
-        drop(timers);
+        self.local.timers(|timers| {
+            while let Some(due) = timers.pop(now) {
+                self.due.push(due);
+            }
+        });
         for due in self.due.drain(..) {
             match due {
                 Due::Start(start) => self.local.push(Work::Start(start)),
@@ -248,15 +247,7 @@ impl Hub {
             reactor.poll(&mut self.events, Some(Duration::ZERO));
             return;
         }
-        let mut timers = self.local.timers.borrow_mut();
-        let next = timers.next();
-        let live = timers.len() as u64;
-        drop(timers);
-        self.local
-            .shared
-            .counters
-            .timers
-            .store(live, Ordering::Relaxed);
+        let next = self.local.timers(Timers::next);
         let timeout = next.map(|at| at.saturating_duration_since(now.unwrap_or_else(Instant::now)));
         if self.local.shared.inbox().prepare_sleep() {
             SLEEPING.fetch_add(1, Ordering::Relaxed);
@@ -274,17 +265,18 @@ impl Hub {
                 Message::Resume(slot) => self.local.push(Work::Resume(slot)),
                 Message::Start(start) => self.local.push(Work::Start(start.into())),
                 Message::StartAt(at, start) => {
-                    self.local.timers.borrow_mut().start_at(at, start.into());
+                    self.local
+                        .timers(|timers| timers.start_at(at, start.into()));
                 }
                 Message::CallAt(at, number, call) => {
-                    self.local.timers.borrow_mut().call_at(at, number, call);
+                    self.local.timers(|timers| timers.call_at(at, number, call));
                 }
                 Message::CancelCall(at, number) => {
-                    let cancelled = self.local.timers.borrow_mut().cancel_call(at, number);
+                    let cancelled = self.local.timers(|timers| timers.cancel_call(at, number));
                     drop(cancelled);
                 }
                 Message::CancelStart(id) => {
-                    let cancelled = self.local.timers.borrow_mut().cancel_start(id);
+                    let cancelled = self.local.timers(|timers| timers.cancel_start(id));
                     // Its closure is dropped where it would have run.
                     if let Some(start) = cancelled {
                         self.local.push(Work::Start(start));
@@ -356,9 +348,7 @@ fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Start) {
     }
     local.shared.load_decrement();
     count(&local.shared.counters.finished, 1);
-    if let Some(control) = slot.release() {
-        Registry::remove(&control);
-    }
+    drop(slot.release());
 }
 
 /// Gives up a payload without running its destructor, which may panic where nothing may unwind.

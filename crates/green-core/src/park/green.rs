@@ -56,11 +56,11 @@ pub(super) fn park(
         (a, b) => a.or(b),
     };
     if let Some(at) = earliest {
-        local.timers.borrow_mut().set(slot, at);
+        local.timers(|timers| timers.set(slot, at));
     }
     suspend(local, slot, what, detail);
     if earliest.is_some() {
-        local.timers.borrow_mut().clear(slot);
+        local.timers(|timers| timers.clear(slot));
     }
     let outcome = slot
         .word

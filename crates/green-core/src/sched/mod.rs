@@ -253,7 +253,7 @@ pub(crate) struct Local {
     /// Starts that wait for a carrier to become idle.
     pub(crate) held: RefCell<VecDeque<Start>>,
     /// The deadlines.
-    pub(crate) timers: RefCell<Timers>,
+    timers: RefCell<Timers>,
     /// Green threads that are parked while they unwind.
     pub(crate) parked_unwinding: Cell<bool>,
     /// Switches until the next poll.
@@ -399,6 +399,22 @@ impl Local {
         self.starts.set(self.starts.get() - taken.len());
         taken.reverse();
         taken
+    }
+
+    /// Whether there is a deadline to look at.
+    #[inline]
+    pub(crate) fn has_timers(&self) -> bool {
+        !self.timers.borrow().is_empty()
+    }
+
+    /// Runs `f` with the deadlines, and counts them after it.
+    #[inline]
+    pub(crate) fn timers<R>(&self, f: impl FnOnce(&mut Timers) -> R) -> R {
+        let mut timers = self.timers.borrow_mut();
+        let result = f(&mut timers);
+        let counter = &self.shared.counters.timers;
+        counter.store(timers.len() as u64, Ordering::Relaxed);
+        result
     }
 
     /// How many starts are ready.
