@@ -5,8 +5,14 @@
 //! inside, and beside pinned green threads. `may`'s configuration (`may::config()`) is the program's
 //! own, and `may`'s threads start when this is first used.
 //!
-//! **Experimental.** Under load a coroutine that waits here can miss its wake-up and sleep for ever; the
-//! cause is not found yet. Pinned green threads are not concerned.
+//! # Limits
+//!
+//! - std counts panics per OS thread. A coroutine that waits in a destructor while it unwinds may go on
+//!   elsewhere, and both counts are then wrong: while anybody panics, others on those workers may be
+//!   taken to unwind (their interrupts wait, their locks are poisoned). Do not wait in such destructors.
+//! - A wait here leaves `may`'s park token set: the next `may::coroutine::park` of the program returns at
+//!   once. Whoever uses the token must look at what it waits for, as with std's.
+//! - `may`'s own `cancel` unwinds a wait here; what the coroutine was woken for goes to the next waiter.
 
 use crate::greenlet::{self, Greenlet};
 use crate::park;

@@ -1,76 +1,117 @@
-//! Parking a `may` coroutine: through `may`'s own blocker, on `may`'s own workers.
+//! Parking a `may` coroutine: with `may`'s own park token, on `may`'s own workers.
 //!
-//! Each wait has a parker of its own. `may` may unwind the coroutine out of its park (its `cancel`), or
-//! free its stack without unwinding: the parker, and the waiter that points to it, live on the heap.
+//! Every coroutine that waits here has one [`MayParker`] in its coroutine-local storage: a wake word,
+//! as every caller has, and `may`'s handle to the coroutine, whose `unpark` makes it runnable.
 //!
-//! A coroutine that was made by `green::may::spawn` has a [`Task`] in its coroutine-local storage, through
-//! which a kill finds the current wait. The kill sets the flag in the control block and then looks for
-//! a wait to end; the coroutine announces its wait and then looks at the flag. Both take the task's lock
-//! for that, so one of them sees the other.
+//! # Protocol
+//!
+//! 1. [`begin`] opens an episode of the word.
+//! 2. [`park`] looks at the word, and suspends by `may::coroutine::park` while nobody has claimed.
+//! 3. A claimer calls [`MayParker::unpark`]: the token, or the coroutine's being resumed.
+//!
+//! `may`'s park is a flag, "unparked", and a place for the suspended coroutine. A return from it says only that
+//! the flag was set some time: by this wait's claimer, by one of an earlier wait that was late, or by the
+//! program, which may use the token for its own ends. So the word decides, and the token is left set at
+//! the end of every wait: the program's own `unpark` is never lost, at the price of a return of its
+//! `park` that it does not expect, which every user of such a token must be ready for.
+//!
+//! # What of `may` must be worked around
+//!
+//! 1. A timeout of its park can fire between the start of the timer and the storing of the coroutine, and is
+//!    then lost, with the coroutine. A hub times the wait instead.
+//! 2. An `unpark` that comes while the coroutine is being stored makes the storing code run the coroutine,
+//!    below its own frame, and its park record may not go away before that frame is left. Were the coroutine
+//!    to end there, the worker would wait for itself for ever. So a coroutine that has waited goes once
+//!    through its worker's queue before it goes on.
+//! 3. A blocker of the wait's own (`may::sync::Blocker`) would not do: the code that stores the coroutine
+//!    still touches the coroutine's records after another OS thread may have resumed it, and only the drop of
+//!    the park that they belong to waits for that. The coroutine's own park belongs to them.
+//! 4. It changes OS threads at every call here, so all of them are behind calls that are never inlined: no
+//!    address of a thread-local lives across a switch.
+//!
+//! # Memory ordering
+//!
+//! `may` takes the token with a plain load and a plain store. The fence in [`park`] puts that store before the
+//! look at the word: a claimer whose `unpark` still finds the old token set, and therefore does nothing,
+//! has claimed before that store, so the look finds its claim. The claim against the look at the kill flag
+//! is the word's own argument (`sched::word`).
 
-use std::cell::RefCell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
+use may::coroutine::{self, Coroutine};
 use may::coroutine_local;
-use may::sync::Blocker;
-use parking_lot::Mutex;
 
 use super::{Interrupt, Opened, Target, Unparker, Wake};
+use crate::hub;
 use crate::sched::control::{Control, InterruptFn};
 use crate::sched::word::{Episode, Mode, Outcome, Word};
 use crate::sched::{self, Call, HubShared, Message};
 use crate::time::deadline::Deadline;
 
-/// What others need of a `may` coroutine to end one wait of it.
+/// What others need of a `may` coroutine to end its waits.
 #[derive(Debug)]
 pub(crate) struct MayParker {
-    /// Who ends the wait.
+    /// Who ends the current wait.
     pub(super) word: Word,
-    /// `may`'s side of it.
-    blocker: Arc<Blocker>,
-    /// The green thread that the coroutine is, if it is one of ours.
-    task: Option<Arc<Task>>,
-}
-
-/// A coroutine that has a green thread's handle.
-#[derive(Debug)]
-struct Task {
-    control: Arc<Control>,
-    /// The wait that a kill may end.
-    waiting: Mutex<Option<Unparker>>,
+    /// `may`'s handle to it.
+    coroutine: Coroutine,
+    /// The green thread that it is, if it is one of ours.
+    control: OnceLock<Arc<Control>>,
 }
 
 coroutine_local! {
-    // The green thread that this coroutine is, if it is one of ours.
-    static TASK: RefCell<Option<Arc<Task>>> = RefCell::new(None)
+    // The parker of this coroutine, made when it first waits.
+    static PARKER: Arc<MayParker> = Arc::new(MayParker {
+        word: Word::new(),
+        coroutine: coroutine::current(),
+        control: OnceLock::new(),
+    })
 }
 
 impl MayParker {
     /// Wakes the coroutine whose wait was claimed.
+    #[inline(never)]
     pub(super) fn unpark(&self) {
-        self.blocker.unpark();
+        self.coroutine.unpark();
+    }
+
+    /// Whether a kill waits for delivery.
+    fn kill_pending(&self) -> bool {
+        self.control
+            .get()
+            .is_some_and(|control| control.kill_pending())
+    }
+
+    /// Takes the pending kill; false if there is none.
+    fn take_kill(&self) -> bool {
+        self.control
+            .get()
+            .is_some_and(|control| control.take_kill())
+    }
+
+    /// Ends the current wait by the kill that was asked for, if it waits and may be interrupted; the
+    /// caller must then unpark it. For the order of the looks see `Slot::claim_kill`.
+    fn claim_kill(&self) -> bool {
+        self.word.interruptible().is_some_and(|episode| {
+            self.kill_pending() && self.word.claim(episode, Outcome::Interrupted)
+        })
     }
 }
 
-/// Makes the calling coroutine the green thread `control`; returns what ends its waits.
+/// Makes the calling coroutine the green thread `control`; returns what ends its waits by a kill.
 pub(crate) fn register_migrating(control: &Arc<Control>) -> InterruptFn {
-    let task = Arc::new(Task {
-        control: Arc::clone(control),
-        waiting: Mutex::new(None),
-    });
-    TASK.with(|place| *place.borrow_mut() = Some(Arc::clone(&task)));
-    // Weak: the control block, which the task holds, is to hold what is returned here.
-    let task = Arc::downgrade(&task);
+    let parker = current().expect("a migrating green thread is a coroutine of may");
+    let registered = parker.control.set(Arc::clone(control));
+    debug_assert!(registered.is_ok(), "a coroutine is one green thread");
+    // Weak: the control block, which the parker holds, is to hold what is returned here.
+    let parker = Arc::downgrade(&parker);
     Box::new(move || {
-        let Some(task) = task.upgrade() else { return };
-        let waiting = task.waiting.lock().take();
-        if let Some(unparker) = waiting
-            && task.control.kill_pending()
-            && unparker.claim(Outcome::Interrupted)
+        if let Some(parker) = parker.upgrade()
+            && parker.claim_kill()
         {
-            unparker.unpark();
+            parker.unpark();
         }
     })
 }
@@ -78,14 +119,7 @@ pub(crate) fn register_migrating(control: &Arc<Control>) -> InterruptFn {
 /// The calling `may` coroutine, if the caller is one.
 #[inline(never)]
 pub(super) fn current() -> Option<Arc<MayParker>> {
-    may::coroutine::is_coroutine().then(|| {
-        let task = TASK.with(|place| place.borrow().clone());
-        Arc::new(MayParker {
-            word: Word::new(),
-            blocker: Blocker::current(),
-            task,
-        })
-    })
+    coroutine::is_coroutine().then(|| PARKER.with(Arc::clone))
 }
 
 /// See `Caller::begin`.
@@ -97,60 +131,41 @@ pub(super) fn begin(parker: &Arc<MayParker>, mode: Mode) -> Result<Opened, Inter
         mode
     };
     let episode = parker.word.begin(mode);
+    // If the claim fails, a killer claimed first: its wake-up is under way and `park` takes it.
+    if mode == Mode::Interruptible
+        && parker.kill_pending()
+        && parker.word.claim(episode, Outcome::Interrupted)
+    {
+        parker.word.end();
+        parker.take_kill();
+        return Err(Interrupt::Kill);
+    }
     let unparker = Unparker {
         target: Target::May(Arc::clone(parker)),
         episode,
     };
-    if let (Some(task), Mode::Interruptible) = (&parker.task, mode) {
-        *task.waiting.lock() = Some(unparker.clone());
-        // If the claim fails, a killer claimed first: its wake-up is under way and `park` takes it.
-        if task.control.kill_pending() && unparker.claim(Outcome::Interrupted) {
-            task.waiting.lock().take();
-            parker.word.end();
-            task.control.take_kill();
-            return Err(Interrupt::Kill);
-        }
-    }
     Ok(Opened { unparker, mode })
 }
 
 /// See `Caller::park`.
-///
-/// A hub times the wait: `may`'s own timer can fire before the coroutine is in its place, and is then
-/// lost. (Before the hubs run there is no other.)
 pub(super) fn park(parker: &Arc<MayParker>, episode: Episode, deadline: Deadline) -> Wake {
-    let timer = deadline
-        .instant()
-        .and_then(|at| Timer::set(parker, episode, at));
+    let timer = deadline.instant().map(|at| Timer::set(parker, episode, at));
     let outcome = loop {
+        fence(Ordering::SeqCst);
         if let Some(outcome) = parker.word.outcome() {
             break outcome;
         }
-        let timeout = if timer.is_some() {
-            None
-        } else {
-            remaining(deadline)
-        };
-        // An error is `may`'s timeout (its cancel unwinds instead); a token may also be a leftover.
-        // Either way the word and the clock decide.
-        parker.blocker.park(timeout).ok();
-        if timer.is_none() && deadline.is_past() {
-            // If the claim fails, somebody else's succeeded: the next look finds the outcome.
-            let _: bool = parker.word.claim(episode, Outcome::TimedOut);
-        }
+        suspend();
     };
+    leave_nested();
     drop(timer);
     parker.word.end();
-    if let Some(task) = &parker.task {
-        task.waiting.lock().take();
-    }
+    parker.unpark();
     match outcome {
         Outcome::TimedOut => Wake::TimedOut,
         Outcome::Notified => Wake::Notified,
         Outcome::Interrupted => {
-            if let Some(task) = &parker.task {
-                task.control.take_kill();
-            }
+            parker.take_kill();
             Wake::Interrupted(Interrupt::Kill)
         }
     }
@@ -161,14 +176,25 @@ pub(super) fn yield_now(parker: &MayParker) -> Result<(), Interrupt> {
     if let Some(interrupt) = take_interrupt(parker) {
         return Err(interrupt);
     }
-    may::coroutine::yield_now();
+    leave_nested();
     Ok(())
 }
 
 /// See `Caller::take_interrupt`.
 pub(super) fn take_interrupt(parker: &MayParker) -> Option<Interrupt> {
-    let task = parker.task.as_ref()?;
-    (!std::thread::panicking() && task.control.take_kill()).then_some(Interrupt::Kill)
+    (!std::thread::panicking() && parker.take_kill()).then_some(Interrupt::Kill)
+}
+
+/// Suspends the calling coroutine until it has its token, and takes that.
+#[inline(never)]
+fn suspend() {
+    coroutine::park();
+}
+
+/// Sends the calling coroutine through its worker's queue.
+#[inline(never)]
+fn leave_nested() {
+    coroutine::yield_now();
 }
 
 /// A hub's promise to end a wait at its deadline; taken back when it is dropped.
@@ -179,12 +205,13 @@ struct Timer {
 }
 
 impl Timer {
-    /// Asks a hub; `None` before the hubs run.
-    fn set(parker: &Arc<MayParker>, episode: Episode, at: Instant) -> Option<Self> {
+    /// Asks a hub; the hubs start if they have not.
+    fn set(parker: &Arc<MayParker>, episode: Episode, at: Instant) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        hub::start();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let hubs = sched::hubs();
-        let hub = *hubs.get(usize::try_from(number).unwrap_or(0) % hubs.len().max(1))?;
+        let hub = hubs[usize::try_from(number).unwrap_or(0) % hubs.len()];
         let unparker = Unparker {
             target: Target::May(Arc::clone(parker)),
             episode,
@@ -195,7 +222,7 @@ impl Timer {
             }
         };
         hub.send(Message::CallAt(at, number, Call(Box::new(expire))));
-        Some(Self { hub, at, number })
+        Self { hub, at, number }
     }
 }
 
@@ -203,14 +230,4 @@ impl Drop for Timer {
     fn drop(&mut self) {
         self.hub.send(Message::CancelCall(self.at, self.number));
     }
-}
-
-/// The time until `deadline`, in whole milliseconds, rounded up: `may` takes less than one for "for
-/// ever".
-fn remaining(deadline: Deadline) -> Option<Duration> {
-    let left = deadline
-        .instant()?
-        .saturating_duration_since(Instant::now());
-    let millis = u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-    Some(Duration::from_millis(millis.max(1)))
 }

@@ -129,9 +129,11 @@ impl Caller {
     #[cfg(not(green_loom))]
     #[inline]
     pub(crate) fn current() -> Self {
+        if crate::panics::in_hook() {
+            return os_thread::current();
+        }
         match sched::current() {
-            Some((local, slot)) if !crate::panics::in_hook() => Self::Green(local, slot),
-            Some(_) => os_thread::current(),
+            Some((local, slot)) => Self::Green(local, slot),
             None => match may_coroutine::current() {
                 Some(parker) => Self::May(parker),
                 None => os_thread::current(),
