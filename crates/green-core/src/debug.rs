@@ -55,8 +55,9 @@ pub fn stats() -> Stats {
     for hub in sched::hubs() {
         let counters = &hub.counters;
         stats.hubs += 1;
-        stats.live += hub.registry.len();
-        stats.finished += counters.finished.load(Ordering::Relaxed);
+        let (live, ended) = hub.registry.counts();
+        stats.live += live;
+        stats.finished += ended;
         stats.switches += counters.switches.load(Ordering::Relaxed);
         stats.polls += counters.polls.load(Ordering::Relaxed);
         stats.carriers += counters.carriers.load(Ordering::Relaxed);

@@ -128,6 +128,5 @@ fn green_threads_spawn_green_threads_on_all_hubs() {
         .collect();
     assert_eq!(green_core::joinall(&roots).len(), 20);
     assert_eq!(count.load(Ordering::Relaxed), 2_000);
-    support::eventually("all are gone", || stats().live == 0);
     assert!(stats().finished >= 2_020);
 }

@@ -347,7 +347,6 @@ fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Start) {
         leak(payload);
     }
     local.shared.load_decrement();
-    count(&local.shared.counters.finished, 1);
     drop(slot.release());
 }
 

@@ -65,8 +65,6 @@ pub(crate) struct HubShared {
 pub(crate) struct Counters {
     /// Times a carrier was switched to.
     pub(crate) switches: AtomicU64,
-    /// Green threads that finished.
-    pub(crate) finished: AtomicU64,
     /// Carriers made.
     pub(crate) carriers: AtomicU64,
     /// Carriers that wait for a green thread.
