@@ -8,6 +8,7 @@ use std::panic;
 
 use crate::error::Panic;
 use crate::park::{Caller, Interrupt};
+use crate::sched::interrupts::Interrupts;
 use crate::waitq::NotReady;
 
 /// What an interrupt carries through the frames it unwinds.
@@ -17,9 +18,7 @@ pub(crate) struct Payload(pub(crate) Interrupt);
 impl Drop for Payload {
     /// Caught: its receiver unwinds by it no more.
     fn drop(&mut self) {
-        if let Some(interrupts) = Caller::current().interrupts() {
-            interrupts.end_interrupted();
-        }
+        Caller::current().interrupts(Interrupts::end_interrupted);
     }
 }
 
@@ -33,20 +32,16 @@ pub(crate) fn raise(interrupt: Interrupt) -> ! {
     if cfg!(panic = "abort") {
         panic!("green: kill and Timeout need panic = \"unwind\"");
     }
-    if let Some(interrupts) = Caller::current().interrupts() {
-        interrupts.set_interrupted();
-    }
+    Caller::current().interrupts(Interrupts::set_interrupted);
     panic::resume_unwind(Box::new(Payload(interrupt)))
 }
 
 /// Goes on with a panic that was caught.
 pub(crate) fn resume(payload: Box<dyn Any + Send>) -> ! {
-    if let Some(interrupts) = Caller::current().interrupts() {
-        match of(&*payload) {
-            Some(_) => interrupts.set_interrupted(),
-            None => interrupts.set_panicked(),
-        }
-    }
+    Caller::current().interrupts(|interrupts| match of(&*payload) {
+        Some(_) => interrupts.set_interrupted(),
+        None => interrupts.set_panicked(),
+    });
     panic::resume_unwind(payload)
 }
 

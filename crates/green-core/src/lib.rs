@@ -61,6 +61,8 @@ mod hub;
 mod interrupt;
 #[cfg(not(green_loom))]
 pub mod io;
+#[expect(unsafe_code, reason = "links records of callers to each other")]
+mod list;
 #[cfg(not(green_loom))]
 pub mod lock;
 #[cfg(not(green_loom))]
@@ -83,10 +85,7 @@ mod threadpool;
 mod time;
 #[cfg(not(green_loom))]
 mod timeout;
-#[expect(
-    unsafe_code,
-    reason = "links the waiters on parked stacks: see waitq/list.rs"
-)]
+#[expect(unsafe_code, reason = "links the waiters: see the rules in list.rs")]
 mod waitq;
 
 /// What a model needs of the scheduler: the wake word and the inbox.
@@ -96,6 +95,9 @@ mod sched {
     #[cfg(test)]
     mod inbox_loom;
     mod wait_for;
+    pub(crate) mod waiter;
+    #[cfg(test)]
+    mod waiter_loom;
     pub(crate) mod word;
 
     pub(crate) use wait_for::WaitFor;

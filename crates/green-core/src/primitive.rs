@@ -7,16 +7,27 @@
 #[cfg(not(green_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(green_loom))]
-pub(crate) use std::sync::Arc;
-#[cfg(not(green_loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 #[cfg(green_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(green_loom)]
-pub(crate) use loom::sync::{Arc, MutexGuard};
+#[cfg(test)]
+pub(crate) use loom::sync::Arc;
+#[cfg(green_loom)]
+pub(crate) use loom::sync::MutexGuard;
 #[cfg(green_loom)]
 pub(crate) use model::{Condvar, Mutex};
+
+/// Orders a `SeqCst` access before it against one after it.
+///
+/// Such accesses are ordered anyway, which is cheaper than a fence; but loom takes them for
+/// acquire-release, and knows only fences.
+#[inline]
+pub(crate) fn after_seqcst() {
+    #[cfg(green_loom)]
+    fence(Ordering::SeqCst);
+}
 
 /// loom's lock and condition variable behind `parking_lot`'s signatures.
 #[cfg(green_loom)]

@@ -16,6 +16,7 @@ use crate::config;
 use crate::interrupt::{self, OrRaise};
 use crate::park::{Caller, no_park_violation};
 use crate::sched::WaitFor;
+use crate::sched::interrupts::Interrupts;
 use crate::time::deadline::Deadline;
 use crate::waitq::{Monitor, Wait, WaitQueue, wake};
 
@@ -51,13 +52,10 @@ where
     T: Send + 'static,
 {
     let caller = Caller::current();
-    if caller
-        .interrupts()
-        .is_some_and(|interrupts| interrupts.is_no_park())
-    {
+    if caller.interrupts(Interrupts::is_no_park) == Some(true) {
         no_park_violation();
     }
-    if matches!(caller, Caller::Os(..)) {
+    if matches!(caller, Caller::Os(_)) {
         return f();
     }
     let done = Arc::new(Monitor::new((None, WaitQueue::new())));

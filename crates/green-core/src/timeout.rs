@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::Elapsed;
 use crate::interrupt;
 use crate::park::{Caller, Interrupt};
-use crate::sched::interrupts::ScopeId;
+use crate::sched::interrupts::{Interrupts, ScopeId};
 
 /// Runs `f`, and unwinds it at its next blocking call once `limit` is over.
 ///
@@ -34,19 +34,16 @@ use crate::sched::interrupts::ScopeId;
 /// ```
 pub fn timeout<T>(limit: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     let caller = Caller::current();
-    let id = with_interrupts(&caller, |interrupts| {
+    let id = with_interrupts(caller, |interrupts| {
         interrupts.open_scope(Instant::now().checked_add(limit))
     });
-    let scope = Scope {
-        caller: &caller,
-        id,
-    };
+    let scope = Scope { caller, id };
     let result = catch_unwind(AssertUnwindSafe(f));
     drop(scope);
     match result {
         Ok(value) => Ok(value),
         Err(payload) if interrupt::of(&*payload) == Some(Interrupt::Timeout(id)) => {
-            with_interrupts(&caller, |interrupts| interrupts.set_known_unwinding(false));
+            with_interrupts(caller, |interrupts| interrupts.set_known_unwinding(false));
             Err(Elapsed { after: limit })
         }
         Err(payload) => interrupt::resume(payload),
@@ -75,22 +72,16 @@ pub fn timeout<T>(limit: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> 
 /// ```
 pub fn mask_kill<T>(f: impl FnOnce() -> T) -> T {
     let caller = Caller::current();
-    with_interrupts(&caller, |interrupts| interrupts.mask());
-    let masked = Masked { caller: &caller };
+    with_interrupts(caller, Interrupts::mask);
+    let masked = Masked { caller };
     let value = f();
     drop(masked);
-    let deliverable = !caller.is_unwinding();
-    let pending = caller
-        .interrupts()
-        .filter(|interrupts| deliverable && !interrupts.is_masked())
-        .and_then(|interrupts| {
-            let expired = interrupts.take_expired(Instant::now());
-            expired
-                .map(Interrupt::Timeout)
-                .or_else(|| caller.take_interrupt())
-        });
-    if let Some(interrupt) = pending {
-        interrupt::raise(interrupt);
+    if !caller.is_unwinding() && caller.interrupts(Interrupts::is_masked) == Some(false) {
+        let expired = caller.interrupts(|interrupts| interrupts.take_expired(Instant::now()));
+        let pending = expired.flatten().map(Interrupt::Timeout);
+        if let Some(interrupt) = pending.or_else(|| caller.take_interrupt()) {
+            interrupt::raise(interrupt);
+        }
     }
     value
 }
@@ -110,58 +101,48 @@ pub fn mask_kill<T>(f: impl FnOnce() -> T) -> T {
 /// ```
 pub fn no_park<T>(f: impl FnOnce() -> T) -> T {
     let caller = Caller::current();
-    if let Some(interrupts) = caller.interrupts() {
-        interrupts.forbid_park();
-    }
-    let _allow = Forbidden { caller: &caller };
+    caller.interrupts(Interrupts::forbid_park);
+    let _allow = Forbidden { caller };
     f()
 }
 
-fn with_interrupts<R>(
-    caller: &Caller,
-    f: impl FnOnce(&crate::sched::interrupts::Interrupts) -> R,
-) -> R {
-    f(caller
-        .interrupts()
-        .expect("timeout and mask_kill do not work in a may coroutine"))
+fn with_interrupts<R>(caller: Caller, f: impl FnOnce(&Interrupts) -> R) -> R {
+    caller
+        .interrupts(f)
+        .expect("timeout and mask_kill do not work in a may coroutine")
 }
 
 /// Closes a scope on every way out.
-struct Scope<'a> {
-    caller: &'a Caller,
+struct Scope {
+    caller: Caller,
     id: ScopeId,
 }
 
-impl Drop for Scope<'_> {
+impl Drop for Scope {
     fn drop(&mut self) {
-        if let Some(interrupts) = self.caller.interrupts() {
-            interrupts.close_scope(self.id);
-        }
+        self.caller
+            .interrupts(|interrupts| interrupts.close_scope(self.id));
     }
 }
 
 /// Ends a masked section on every way out.
-struct Masked<'a> {
-    caller: &'a Caller,
+struct Masked {
+    caller: Caller,
 }
 
-impl Drop for Masked<'_> {
+impl Drop for Masked {
     fn drop(&mut self) {
-        if let Some(interrupts) = self.caller.interrupts() {
-            interrupts.unmask();
-        }
+        self.caller.interrupts(Interrupts::unmask);
     }
 }
 
 /// Ends a section without blocking on every way out.
-struct Forbidden<'a> {
-    caller: &'a Caller,
+struct Forbidden {
+    caller: Caller,
 }
 
-impl Drop for Forbidden<'_> {
+impl Drop for Forbidden {
     fn drop(&mut self) {
-        if let Some(interrupts) = self.caller.interrupts() {
-            interrupts.allow_park();
-        }
+        self.caller.interrupts(Interrupts::allow_park);
     }
 }

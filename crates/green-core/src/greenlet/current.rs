@@ -50,6 +50,6 @@ impl Current {
 /// assert_eq!(g.get().unwrap(), Some(g.id()));
 /// ```
 pub fn getcurrent() -> Option<Current> {
-    let (_, slot) = sched::current()?;
+    let (_, slot, _) = sched::current()?;
     slot.control().map(|control| Current { control })
 }

@@ -51,7 +51,7 @@ impl<T> Greenlet<T> {
 
     fn kill_and_wait(&self, deadline: Deadline) -> bool {
         self.kill_nowait();
-        let own = sched::current().and_then(|(_, slot)| slot.with_control(Control::id));
+        let own = sched::current().and_then(|(_, slot, _)| slot.with_control(Control::id));
         if own == Some(self.id()) {
             if let Some(interrupt) = Caller::current().take_interrupt() {
                 interrupt::raise(interrupt);
@@ -119,13 +119,10 @@ pub(super) fn interrupt(control: &Control) {
     if cfg!(panic = "abort") {
         panic!("green: kill and Timeout need panic = \"unwind\"");
     }
-    control.request_kill();
-    if let Some(slot) = control.slot()
-        && slot.claim_kill(control)
+    // It has started, so it has a waiter.
+    if let Some(waiter) = control.waiter()
+        && waiter.request_kill(control.id().get())
     {
-        sched::wake(slot);
-    }
-    if let Some(interrupt) = control.interrupt() {
-        interrupt();
+        waiter.wake();
     }
 }

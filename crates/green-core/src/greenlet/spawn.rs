@@ -8,6 +8,7 @@ use super::Greenlet;
 use super::packet::{Packet, failure};
 use crate::error::Failure;
 use crate::sched::control::Control;
+use crate::sched::waiter::Waiter;
 use crate::sched::registry::Registry;
 use crate::sched::{
     self, Body, HubShared, Local, Message, Mobility, RemoteStart, Start, Work, placement,
@@ -63,7 +64,7 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    let (local, _) =
+    let (local, ..) =
         sched::current().expect("spawn_local outside a green thread: wrap main in green::run");
     let spec = Spec::new(Location::caller());
     let (control, packet) = prepare(&spec, Some(local), local.shared);
@@ -244,15 +245,10 @@ impl<F, T> Migrating<F, T>
 where
     F: FnOnce() -> T,
 {
-    /// Who it is.
-    pub(crate) fn control(&self) -> &Arc<Control> {
-        &self.control
-    }
-
-    /// Runs it to its end, unless it was killed before.
-    pub(crate) fn run(self) {
+    /// Runs it to its end, unless it was killed before. It will wait in `waiter`.
+    pub(crate) fn run(self, waiter: &'static Waiter) {
         let Self { control, packet, f } = self;
-        if control.start_migrating() {
+        if control.start(waiter) {
             let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
             packet.publish(result);
         }

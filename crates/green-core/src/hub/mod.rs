@@ -32,6 +32,7 @@ use crate::panics;
 use crate::park::Caller;
 use crate::reactor::{self, Events};
 use crate::sched::control::Control;
+use crate::sched::interrupts::Interrupts;
 use crate::sched::slot::Slot;
 use crate::sched::timers::{Due, Timers};
 use crate::sched::word::Outcome;
@@ -152,11 +153,11 @@ impl Hub {
     #[inline]
     fn resume(&self, slot: &'static Slot) {
         count(&self.local.shared.counters.switches, 1);
-        self.local.set_current(Some(slot));
+        let own = self.local.enter_slot(slot);
         // Nobody runs: whoever is counted is parked.
         self.local.parked_unwinding.set(thread::panicking());
-        slot.local.get().carrier.resume();
-        self.local.set_current(None);
+        own.carrier.resume();
+        self.local.leave_slot();
     }
 
     /// Starts a green thread on an idle carrier, or a new one.
@@ -229,8 +230,8 @@ impl Hub {
                 Due::Start(start) => self.local.push(Work::Start(start)),
                 Due::Call(call) => call.0(),
                 Due::Wait(slot) => {
-                    let expired = slot.word.open();
-                    if expired.is_some_and(|episode| slot.word.claim(episode, Outcome::TimedOut)) {
+                    // Only this hub opens its waits: the open one is the one whose deadline it was.
+                    if slot.waiter.claim_linked(Outcome::TimedOut) {
                         self.local.push(Work::Resume(slot));
                     }
                 }
@@ -291,7 +292,7 @@ impl Hub {
 fn carrier_body() {
     loop {
         let local = sched::local().expect("a carrier runs on its hub");
-        let slot = local.current().expect("a carrier runs in a slot");
+        let (slot, _) = local.current().expect("a carrier runs in a slot");
         let mut next = local.next.take();
         while let Some(start) = next {
             run_green_thread(local, slot, start);
@@ -325,7 +326,8 @@ fn next_start(local: &'static Local, slot: &'static Slot) -> Option<Start> {
 /// Runs one green thread from start to end.
 fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Start) {
     let Start { control, body, .. } = start;
-    let alive = control.start(slot);
+    control.set_slot(slot);
+    let alive = control.start(&slot.waiter);
     slot.adopt(control);
     local.parked_unwinding.set(thread::panicking());
     let ended = catch_unwind(AssertUnwindSafe(|| match (body, alive) {
@@ -358,14 +360,12 @@ fn leak(payload: Box<dyn std::any::Any + Send>) {
 
 /// Notes that the caller is about to unwind by a panic.
 fn note_panic() {
-    if let Some(interrupts) = Caller::current().interrupts() {
-        interrupts.set_panicked();
-    }
+    Caller::current().interrupts(Interrupts::set_panicked);
 }
 
 /// Names the running green thread; false outside one.
 fn describe(out: &mut dyn std::fmt::Write) -> bool {
-    let Some((_, slot)) = sched::current() else {
+    let Some((_, slot, _)) = sched::current() else {
         return false;
     };
     slot.with_control(|control| out.write_fmt(format_args!("{}", label(control))))

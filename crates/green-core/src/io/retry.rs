@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::interrupt;
-use crate::park::Caller;
+use crate::park::{Caller, Green, os_scope_deadline};
 use crate::reactor::Registration;
 use crate::reactor::source::{Direction, Source};
 use crate::sched;
@@ -73,7 +73,9 @@ impl Attempt<'_> {
                         }
                         self.source.pass_on(self.direction);
                         if !parked {
-                            Caller::current().spend();
+                            if let Some(green) = Green::current() {
+                                green.spend();
+                            }
                         }
                         return result;
                     }
@@ -88,8 +90,8 @@ impl Attempt<'_> {
     #[cold]
     fn wait(&self, deadline: Deadline) -> io::Result<bool> {
         let hub = match Caller::current() {
-            Caller::Os(..) => return poll_fd(self.fd, self.direction, deadline).map(|()| true),
-            Caller::Green(local, _) => local.shared.id,
+            Caller::Os(_) => return poll_fd(self.fd, self.direction, deadline).map(|()| true),
+            Caller::Green(green) => green.hub().shared.id,
             Caller::May(_) => {
                 crate::hub::start();
                 hub_for(self.fd)
@@ -123,7 +125,7 @@ pub(super) fn wait_fd(
     if poll_fd(fd, direction, Deadline::At(Instant::now())).is_ok() {
         return Ok(true);
     }
-    if matches!(Caller::current(), Caller::Os(..)) {
+    if matches!(Caller::current(), Caller::Os(_)) {
         return done(poll_fd(fd, direction, deadline));
     }
     // A duplicate of its own: the descriptor may be in a poller already.
@@ -166,7 +168,7 @@ fn hub_for(fd: BorrowedFd<'_>) -> usize {
 /// An OS thread waits in the kernel, in steps that let a `Timeout` scope of it come due.
 fn poll_fd(fd: BorrowedFd<'_>, direction: Direction, deadline: Deadline) -> io::Result<()> {
     let caller = Caller::current();
-    let scope = caller.scope_deadline();
+    let scope = os_scope_deadline();
     let flags = match direction {
         Direction::Read => PollFlags::IN | PollFlags::RDHUP | PollFlags::PRI,
         Direction::Write => PollFlags::OUT,

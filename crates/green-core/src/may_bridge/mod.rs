@@ -52,11 +52,7 @@ where
     T: Send + 'static,
 {
     let (greenlet, task) = greenlet::migrating(f);
-    let coroutine = move || {
-        let control = task.control();
-        control.set_interrupt(park::register_migrating(control));
-        task.run();
-    };
+    let coroutine = move || task.run(park::own_coroutine_waiter());
     // SAFETY: the caller's promise is the one that `may` asks for; what is around `f` keeps nothing of
     // an OS thread across `f`.
     let handle = unsafe { may::coroutine::spawn(coroutine) };

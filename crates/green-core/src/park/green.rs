@@ -1,160 +1,208 @@
 //! Parking a green thread: switch back to its hub until the hub resumes its slot.
-#![cfg(not(green_loom))]
 
 use std::time::Instant;
 
-use super::{Interrupt, Opened, Target, Unparker, Wake, no_park_violation};
+use super::{Interrupt, Opened, Park, Wait, Wake, no_park_violation};
 use crate::engine;
-use crate::sched::slot::Slot;
+use crate::panics;
+use crate::sched::interrupts::Interrupts;
+use crate::sched::slot::{Slot, SlotLocal};
+use crate::sched::waiter::Waiter;
 use crate::sched::word::{Mode, Outcome};
-use crate::sched::{Local, WaitFor, Work};
-use crate::time::deadline::Deadline;
+use crate::sched::{self, Local, WaitFor, Work};
 
-/// See `Caller::begin`.
-#[inline]
-pub(super) fn begin(
+/// The green thread that runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Green {
+    /// Its hub.
     local: &'static Local,
+    /// Where it runs.
     slot: &'static Slot,
-    mode: Mode,
-) -> Result<Opened, Interrupt> {
-    let mode = effective_mode(local, slot, mode);
-    let episode = slot.word.begin(mode);
-    let killed = mode == Mode::Interruptible
-        && slot.with_control(|control| control.kill_pending()) == Some(true);
-    // If the claim fails, a killer claimed first: its wake-up is under way and `park` takes it.
-    if killed && slot.word.claim(episode, Outcome::Interrupted) {
-        slot.word.end();
-        return Err(deliver_kill(slot));
-    }
-    Ok(Opened {
-        unparker: Unparker {
-            target: Target::Green(slot),
-            episode,
-        },
-        mode,
-    })
+    /// The part of `slot` that belongs to this OS thread.
+    own: &'static SlotLocal,
 }
 
-/// See `Caller::park`.
-#[inline]
-pub(super) fn park(
-    local: &'static Local,
-    slot: &'static Slot,
-    mode: Mode,
-    deadline: Deadline,
-    what: WaitFor,
-    detail: u32,
-) -> Wake {
-    let own = slot.local.get();
-    let scope = match mode {
-        Mode::Interruptible => own.interrupts.earliest(),
-        Mode::Masked => None,
-    };
-    let deadline = deadline.instant();
-    let earliest = match (deadline, scope) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
-    if let Some(at) = earliest {
-        local.timers(|timers| timers.set(slot, at));
+impl Green {
+    /// The green thread that runs; `None` elsewhere, and inside a panic hook.
+    #[inline]
+    pub(crate) fn current() -> Option<Self> {
+        let (local, slot, own) = sched::current()?;
+        (!panics::in_hook()).then_some(Self { local, slot, own })
     }
-    suspend(local, slot, what, detail);
-    if earliest.is_some() {
-        local.timers(|timers| timers.clear(slot));
+
+    /// Its hub.
+    pub(crate) fn hub(self) -> &'static Local {
+        self.local
     }
-    let outcome = slot
-        .word
-        .outcome()
-        .expect("a green thread is resumed by whoever claimed its wait");
-    slot.word.end();
-    match outcome {
-        Outcome::Notified => Wake::Notified,
-        Outcome::Interrupted => Wake::Interrupted(deliver_kill(slot)),
-        Outcome::TimedOut => match scope {
-            Some(scope) if deadline.is_none_or(|deadline| scope <= deadline) => {
-                let expired = own.interrupts.take_expired(Instant::now());
+
+    /// What can interrupt it.
+    #[inline]
+    pub(super) fn interrupts(self) -> &'static Interrupts {
+        &self.own.interrupts
+    }
+
+    /// See `Caller::yield_now`.
+    #[inline]
+    pub(crate) fn yield_now(self) -> Result<(), Interrupt> {
+        if self.own.interrupts.is_no_park() {
+            no_park_violation();
+        }
+        if let Some(interrupt) = self.take_interrupt() {
+            return Err(interrupt);
+        }
+        self.give_way();
+        Ok(())
+    }
+
+    /// It did an I/O operation without parking. If its budget is used up, every other green thread of the hub
+    /// that is ready runs first. Never interrupted: the operation has happened.
+    #[inline]
+    pub(crate) fn spend(self) {
+        if self.local.spend() {
+            self.give_way();
+        }
+    }
+
+    /// Lets everything that is ready run first, once; interrupts stay pending.
+    #[inline]
+    fn give_way(self) {
+        self.local.push(Work::Resume(self.slot));
+        self.suspend(WaitFor::Yield, 0);
+    }
+
+    /// See `Caller::take_interrupt`. Expired scopes count only from the next wait on, as in gevent.
+    #[inline]
+    pub(super) fn take_interrupt(self) -> Option<Interrupt> {
+        (self.slot.waiter.kill_pending()
+            && self.effective_mode(Mode::Interruptible) == Mode::Interruptible)
+            .then(|| self.deliver_kill())
+    }
+
+    /// See `Caller::is_unwinding`.
+    #[inline]
+    pub(super) fn is_unwinding(self) -> bool {
+        std::thread::panicking()
+            && (!self.local.parked_unwinding.get() || self.own.interrupts.is_known_unwinding())
+    }
+
+    /// Whether interrupts may end a wait of this green thread now.
+    #[inline]
+    fn effective_mode(self, mode: Mode) -> Mode {
+        let interrupts = &self.own.interrupts;
+        if interrupts.is_no_park() {
+            no_park_violation();
+        }
+        if interrupts.is_masked() || self.is_unwinding() {
+            Mode::Masked
+        } else {
+            mode
+        }
+    }
+
+    /// Takes the pending kill, unless a scope has expired: that goes first and the kill stays pending.
+    #[cold]
+    fn deliver_kill(self) -> Interrupt {
+        if let Some(id) = self.own.interrupts.take_expired(Instant::now()) {
+            return Interrupt::Timeout(id);
+        }
+        self.slot.waiter.take_kill();
+        Interrupt::Kill
+    }
+
+    /// Parks with a deadline to watch.
+    #[cold]
+    fn park_until(self, at: Instant, scope: Option<Instant>, wait: &Wait) -> Wake {
+        self.local.timers(|timers| timers.set(self.slot, at));
+        self.suspend(wait.what, wait.detail);
+        self.local.timers(|timers| timers.clear(self.slot));
+        match self.outcome() {
+            Outcome::TimedOut if scope == Some(at) => {
+                let expired = self.own.interrupts.take_expired(Instant::now());
                 expired.map_or(Wake::TimedOut, |id| {
                     Wake::Interrupted(Interrupt::Timeout(id))
                 })
             }
-            _ => Wake::TimedOut,
-        },
+            outcome => self.wake(outcome),
+        }
+    }
+
+    /// How the wait ended in which it was parked.
+    #[inline]
+    fn outcome(self) -> Outcome {
+        let word = &self.slot.waiter.word;
+        let outcome = word
+            .outcome()
+            .expect("a green thread is resumed by whoever claimed its wait");
+        word.end();
+        outcome
+    }
+
+    #[inline]
+    fn wake(self, outcome: Outcome) -> Wake {
+        match outcome {
+            Outcome::Notified => Wake::Notified,
+            Outcome::TimedOut => Wake::TimedOut,
+            Outcome::Interrupted => Wake::Interrupted(self.deliver_kill()),
+        }
+    }
+
+    /// Switches to the hub; returns when the hub resumes the slot.
+    #[inline]
+    fn suspend(self, what: WaitFor, detail: u32) {
+        self.slot.note_wait(what, detail, self.local.now.get());
+        if self.is_unwinding() {
+            self.own.parked_unwinding.set(true);
+        } else {
+            // Whatever unwound before was caught.
+            self.own.interrupts.set_known_unwinding(false);
+        }
+        engine::park();
+        if self.own.parked_unwinding.take() {
+            // While it was away, others may have found nobody unwinding: this one still is.
+            self.own.interrupts.set_known_unwinding(true);
+        }
+        self.slot.note_running();
     }
 }
 
-/// See `Caller::yield_now`.
-#[inline]
-pub(super) fn yield_now(local: &'static Local, slot: &'static Slot) -> Result<(), Interrupt> {
-    if slot.local.get().interrupts.is_no_park() {
-        no_park_violation();
+impl Park for Green {
+    #[inline]
+    fn begin(self, mode: Mode) -> Result<Opened, Interrupt> {
+        let mode = self.effective_mode(mode);
+        let waiter = &self.slot.waiter;
+        let episode = waiter.word.begin(mode);
+        // If the claim fails, a killer claimed first: its wake-up is under way and `park` takes it.
+        if waiter.kill_pending()
+            && mode == Mode::Interruptible
+            && waiter.word.claim(episode, Outcome::Interrupted)
+        {
+            waiter.word.end();
+            return Err(self.deliver_kill());
+        }
+        Ok(Opened { episode, mode })
     }
-    if let Some(interrupt) = take_interrupt(local, slot) {
-        return Err(interrupt);
-    }
-    give_way(local, slot);
-    Ok(())
-}
 
-/// Lets everything that is ready run first, once; interrupts stay pending.
-pub(super) fn give_way(local: &'static Local, slot: &'static Slot) {
-    local.push(Work::Resume(slot));
-    suspend(local, slot, WaitFor::Yield, 0);
-}
-
-/// See `Caller::take_interrupt`. Expired scopes count only from the next wait on, as in gevent.
-#[inline]
-pub(super) fn take_interrupt(local: &'static Local, slot: &'static Slot) -> Option<Interrupt> {
-    let killed = slot.with_control(|control| control.kill_pending()) == Some(true);
-    (killed && effective_mode(local, slot, Mode::Interruptible) == Mode::Interruptible)
-        .then(|| deliver_kill(slot))
-}
-
-/// See `Caller::is_unwinding`.
-#[inline]
-pub(super) fn is_unwinding(local: &'static Local, slot: &'static Slot) -> bool {
-    std::thread::panicking()
-        && (!local.parked_unwinding.get() || slot.local.get().interrupts.is_known_unwinding())
-}
-
-/// Whether interrupts may end a wait of this green thread now.
-#[inline]
-fn effective_mode(local: &'static Local, slot: &'static Slot, mode: Mode) -> Mode {
-    let interrupts = &slot.local.get().interrupts;
-    if interrupts.is_no_park() {
-        no_park_violation();
+    #[inline]
+    fn park(self, opened: Opened, wait: &Wait) -> Wake {
+        let scope = match opened.mode {
+            Mode::Interruptible => self.own.interrupts.earliest(),
+            Mode::Masked => None,
+        };
+        match (wait.deadline.instant(), scope) {
+            (None, None) => {}
+            (Some(at), None) => return self.park_until(at, None, wait),
+            (deadline, Some(scope)) => {
+                let at = deadline.map_or(scope, |deadline| deadline.min(scope));
+                return self.park_until(at, Some(scope), wait);
+            }
+        }
+        self.suspend(wait.what, wait.detail);
+        let outcome = self.outcome();
+        self.wake(outcome)
     }
-    if interrupts.is_masked() || is_unwinding(local, slot) {
-        Mode::Masked
-    } else {
-        mode
-    }
-}
 
-/// Takes the pending kill, unless a scope has expired: that goes first and the kill stays pending.
-#[cold]
-fn deliver_kill(slot: &'static Slot) -> Interrupt {
-    if let Some(id) = slot.local.get().interrupts.take_expired(Instant::now()) {
-        return Interrupt::Timeout(id);
+    #[inline]
+    fn waiter(self) -> &'static Waiter {
+        &self.slot.waiter
     }
-    slot.with_control(|control| control.take_kill());
-    Interrupt::Kill
-}
-
-/// Switches to the hub; returns when the hub resumes the slot.
-#[inline]
-fn suspend(local: &'static Local, slot: &'static Slot, what: WaitFor, detail: u32) {
-    let own = slot.local.get();
-    slot.note_wait(what, detail, local.now.get());
-    if is_unwinding(local, slot) {
-        own.parked_unwinding.set(true);
-    } else {
-        // Whatever unwound before was caught.
-        own.interrupts.set_known_unwinding(false);
-    }
-    engine::park();
-    if own.parked_unwinding.take() {
-        // While it was away, others may have found nobody unwinding: this one still is.
-        own.interrupts.set_known_unwinding(true);
-    }
-    slot.note_running();
 }

@@ -1,13 +1,15 @@
 //! Parking a `may` coroutine: with `may`'s own park token, on `may`'s own workers.
 //!
-//! Every coroutine that waits here has one [`MayParker`] in its coroutine-local storage: a wake word,
-//! as every caller has, and `may`'s handle to the coroutine, whose `unpark` makes it runnable.
+//! A coroutine that waits here has a [`MayParker`] in its coroutine-local storage: a waiter, as every caller
+//! has, and `may`'s handle to the coroutine, whose `unpark` makes it runnable. Its parker goes back to a pool
+//! when the coroutine ends; who then still comes to wake it finds nobody, or wakes the next one without a
+//! reason, which step 2 bears.
 //!
 //! # Protocol
 //!
 //! 1. [`begin`] opens an episode of the word.
 //! 2. [`park`] looks at the word, and suspends by `may::coroutine::park` while nobody has claimed.
-//! 3. A claimer calls [`MayParker::unpark`]: the token, or the coroutine's being resumed.
+//! 3. A claimer wakes: sets the token, or has the coroutine resumed.
 //!
 //! `may`'s park is a flag, "unparked", and a place for the suspended coroutine. A return from it says only that
 //! the flag was set some time: by this wait's claimer, by one of an earlier wait that was late, or by the
@@ -37,16 +39,16 @@
 //! is the word's own argument (`sched::word`).
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use may::coroutine::{self, Coroutine};
 use may::coroutine_local;
 
-use super::{Interrupt, Opened, Target, Unparker, Wake};
+use super::{Interrupt, Opened, Wake};
 use crate::hub;
-use crate::sched::control::{Control, InterruptFn};
-use crate::sched::word::{Episode, Mode, Outcome, Word};
+use crate::primitive::Mutex;
+use crate::sched::waiter::{self, Target, Unparker, Waiter};
+use crate::sched::word::{Episode, Mode, Outcome};
 use crate::sched::{self, Call, HubShared, Message};
 use crate::time::deadline::Deadline;
 
@@ -54,118 +56,126 @@ use crate::time::deadline::Deadline;
 #[derive(Debug)]
 pub(crate) struct MayParker {
     /// Who ends the current wait.
-    pub(super) word: Word,
-    /// `may`'s handle to it.
-    coroutine: Coroutine,
-    /// The green thread that it is, if it is one of ours.
-    control: OnceLock<Arc<Control>>,
+    pub(super) waiter: Waiter,
+    /// `may`'s handle to the coroutine that has the parker now.
+    coroutine: Mutex<Option<Coroutine>>,
 }
 
+/// The parkers of coroutines that have ended.
+static POOL: Mutex<Vec<&'static MayParker>> = Mutex::new(Vec::new());
+
 coroutine_local! {
-    // The parker of this coroutine, made when it first waits.
-    static PARKER: Arc<MayParker> = Arc::new(MayParker {
-        word: Word::new(),
-        coroutine: coroutine::current(),
-        control: OnceLock::new(),
-    })
+    // The parker of this coroutine, taken when it first waits.
+    static OWN: Own = Own::take()
+}
+
+/// A parker that a coroutine has until it ends.
+struct Own(&'static MayParker);
+
+impl Own {
+    fn take() -> Self {
+        let pooled = POOL.lock().pop();
+        let parker = pooled.unwrap_or_else(MayParker::new);
+        *parker.coroutine.lock() = Some(coroutine::current());
+        Self(parker)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // Nobody waits here now: kills of the green thread that did come too late.
+        self.0.waiter.adopt(0);
+        let handle = self.0.coroutine.lock().take();
+        drop(handle);
+        // A coroutine that went without unwinding, while it waited, may have left the waiter in a queue.
+        if self.0.waiter.word.open().is_none() {
+            POOL.lock().push(self.0);
+        }
+    }
 }
 
 impl MayParker {
-    /// Wakes the coroutine whose wait was claimed.
+    fn new() -> &'static Self {
+        let parker: &'static Self = Box::leak(Box::new(Self {
+            waiter: Waiter::new(),
+            coroutine: Mutex::new(None),
+        }));
+        parker.waiter.set_target(Target::Other(parker));
+        parker
+    }
+}
+
+impl waiter::Wake for MayParker {
     #[inline(never)]
-    pub(super) fn unpark(&self) {
-        self.coroutine.unpark();
-    }
-
-    /// Whether a kill waits for delivery.
-    fn kill_pending(&self) -> bool {
-        self.control
-            .get()
-            .is_some_and(|control| control.kill_pending())
-    }
-
-    /// Takes the pending kill; false if there is none.
-    fn take_kill(&self) -> bool {
-        self.control
-            .get()
-            .is_some_and(|control| control.take_kill())
-    }
-
-    /// Ends the current wait by the kill that was asked for, if it waits and may be interrupted; the
-    /// caller must then unpark it. For the order of the looks see `Slot::claim_kill`.
-    fn claim_kill(&self) -> bool {
-        self.word.interruptible().is_some_and(|episode| {
-            self.kill_pending() && self.word.claim(episode, Outcome::Interrupted)
-        })
-    }
-}
-
-/// Makes the calling coroutine the green thread `control`; returns what ends its waits by a kill.
-pub(crate) fn register_migrating(control: &Arc<Control>) -> InterruptFn {
-    let parker = current().expect("a migrating green thread is a coroutine of may");
-    let registered = parker.control.set(Arc::clone(control));
-    debug_assert!(registered.is_ok(), "a coroutine is one green thread");
-    // Weak: the control block, which the parker holds, is to hold what is returned here.
-    let parker = Arc::downgrade(&parker);
-    Box::new(move || {
-        if let Some(parker) = parker.upgrade()
-            && parker.claim_kill()
-        {
-            parker.unpark();
+    fn wake(&self) {
+        let handle = self.coroutine.lock().clone();
+        if let Some(coroutine) = handle {
+            coroutine.unpark();
         }
-    })
+    }
 }
 
-/// The calling `may` coroutine, if the caller is one.
+/// The waiter of the calling `may` coroutine.
+///
+/// # Panics
+///
+/// Outside one.
+pub(crate) fn own_waiter() -> &'static Waiter {
+    &current()
+        .expect("a migrating green thread is a coroutine of may")
+        .waiter
+}
+
+/// The parker of the calling `may` coroutine, if the caller is one.
 #[inline(never)]
-pub(super) fn current() -> Option<Arc<MayParker>> {
-    coroutine::is_coroutine().then(|| PARKER.with(Arc::clone))
+pub(super) fn current() -> Option<&'static MayParker> {
+    coroutine::is_coroutine().then(|| OWN.with(|own| own.0))
 }
 
 /// See `Caller::begin`.
-pub(super) fn begin(parker: &Arc<MayParker>, mode: Mode) -> Result<Opened, Interrupt> {
+pub(super) fn begin(parker: &MayParker, mode: Mode) -> Result<Opened, Interrupt> {
     // std's panic count belongs to whatever OS thread this is: unwinding only defers interrupts.
     let mode = if std::thread::panicking() {
         Mode::Masked
     } else {
         mode
     };
-    let episode = parker.word.begin(mode);
+    let waiter = &parker.waiter;
+    let episode = waiter.word.begin(mode);
     // If the claim fails, a killer claimed first: its wake-up is under way and `park` takes it.
     if mode == Mode::Interruptible
-        && parker.kill_pending()
-        && parker.word.claim(episode, Outcome::Interrupted)
+        && waiter.kill_pending()
+        && waiter.word.claim(episode, Outcome::Interrupted)
     {
-        parker.word.end();
-        parker.take_kill();
+        waiter.word.end();
+        waiter.take_kill();
         return Err(Interrupt::Kill);
     }
-    let unparker = Unparker {
-        target: Target::May(Arc::clone(parker)),
-        episode,
-    };
-    Ok(Opened { unparker, mode })
+    Ok(Opened { episode, mode })
 }
 
 /// See `Caller::park`.
-pub(super) fn park(parker: &Arc<MayParker>, episode: Episode, deadline: Deadline) -> Wake {
-    let timer = deadline.instant().map(|at| Timer::set(parker, episode, at));
+pub(super) fn park(parker: &'static MayParker, episode: Episode, deadline: Deadline) -> Wake {
+    let timer = deadline
+        .instant()
+        .map(|at| Timer::set(parker, episode, at));
+    let waiter = &parker.waiter;
     let outcome = loop {
         fence(Ordering::SeqCst);
-        if let Some(outcome) = parker.word.outcome() {
+        if let Some(outcome) = waiter.word.outcome() {
             break outcome;
         }
         suspend();
     };
     leave_nested();
     drop(timer);
-    parker.word.end();
-    parker.unpark();
+    waiter.word.end();
+    waiter.wake();
     match outcome {
         Outcome::TimedOut => Wake::TimedOut,
         Outcome::Notified => Wake::Notified,
         Outcome::Interrupted => {
-            parker.take_kill();
+            waiter.take_kill();
             Wake::Interrupted(Interrupt::Kill)
         }
     }
@@ -182,7 +192,7 @@ pub(super) fn yield_now(parker: &MayParker) -> Result<(), Interrupt> {
 
 /// See `Caller::take_interrupt`.
 pub(super) fn take_interrupt(parker: &MayParker) -> Option<Interrupt> {
-    (!std::thread::panicking() && parker.take_kill()).then_some(Interrupt::Kill)
+    (!std::thread::panicking() && parker.waiter.take_kill()).then_some(Interrupt::Kill)
 }
 
 /// Suspends the calling coroutine until it has its token, and takes that.
@@ -206,21 +216,17 @@ struct Timer {
 
 impl Timer {
     /// Asks a hub; the hubs start if they have not.
-    fn set(parker: &Arc<MayParker>, episode: Episode, at: Instant) -> Self {
+    fn set(parker: &'static MayParker, episode: Episode, at: Instant) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         hub::start();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let hubs = sched::hubs();
         let hub = hubs[usize::try_from(number).unwrap_or(0) % hubs.len()];
         let unparker = Unparker {
-            target: Target::May(Arc::clone(parker)),
+            waiter: &parker.waiter,
             episode,
         };
-        let expire = move || {
-            if unparker.claim(Outcome::TimedOut) {
-                unparker.unpark();
-            }
-        };
+        let expire = move || _ = unparker.end(Outcome::TimedOut);
         hub.send(Message::CallAt(at, number, Call(Box::new(expire))));
         Self { hub, at, number }
     }

@@ -7,10 +7,11 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::HubShared;
 use super::slot::Slot;
+use super::waiter::Waiter;
 
 /// See the module documentation.
 pub(crate) struct Control {
@@ -22,9 +23,9 @@ pub(crate) struct Control {
     site: &'static Location<'static>,
     /// One of [`State`].
     state: AtomicU8,
-    /// Set by a kill, taken by the green thread when the kill is delivered.
-    kill: AtomicBool,
-    /// The slot it runs in, from its first run on.
+    /// Where it waits, from its first run on.
+    waiter: OnceLock<&'static Waiter>,
+    /// The slot it runs in, if it is pinned, from its first run on.
     slot: OnceLock<&'static Slot>,
     /// The hub whose registry lists it.
     registry: &'static HubShared,
@@ -34,12 +35,7 @@ pub(crate) struct Control {
     hub: AtomicU32,
     /// Its place in the order in which all green threads ended; once it has.
     order: AtomicU64,
-    /// Of one that runs on `may`: ends its current wait, if it waits.
-    interrupt: OnceLock<InterruptFn>,
 }
-
-/// Ends the current wait of a migrating green thread.
-pub(crate) type InterruptFn = Box<dyn Fn() + Send + Sync>;
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,13 +83,12 @@ impl Control {
             name,
             site,
             state: AtomicU8::new(State::New.bits()),
-            kill: AtomicBool::new(false),
+            waiter: OnceLock::new(),
             slot: OnceLock::new(),
             registry,
             key: AtomicU32::new(0),
             hub: AtomicU32::new(0),
             order: AtomicU64::new(0),
-            interrupt: OnceLock::new(),
         }
     }
 
@@ -148,28 +143,23 @@ impl Control {
         self.state() == State::Finished
     }
 
-    /// It runs on `may`, where `interrupt` ends its current wait.
-    pub(crate) fn set_interrupt(&self, interrupt: InterruptFn) {
-        assert!(
-            self.interrupt.set(interrupt).is_ok(),
-            "a green thread starts once"
-        );
+    /// Where it waits, from its first run on.
+    pub(crate) fn waiter(&self) -> Option<&'static Waiter> {
+        self.waiter.get().copied()
     }
 
-    /// What ends the current wait of one that runs on `may`.
-    pub(crate) fn interrupt(&self) -> Option<&InterruptFn> {
-        self.interrupt.get()
-    }
-
-    /// The closure of one that runs on `may` is about to run; false if it was killed before.
-    pub(crate) fn start_migrating(&self) -> bool {
+    /// The closure is about to run, and will wait in `waiter`, which this green thread adopts; false if it was
+    /// killed before.
+    pub(crate) fn start(&self, waiter: &'static Waiter) -> bool {
+        waiter.adopt(self.id.get());
+        // A killer that finds it started finds the waiter, too, and itself as the one who waits there.
+        let _ = self.waiter.set(waiter);
         self.leave_new(State::Started)
     }
 
-    /// The closure is about to run in `slot`; false if the green thread was killed before.
-    pub(crate) fn start(&self, slot: &'static Slot) -> bool {
+    /// It runs in `slot`.
+    pub(crate) fn set_slot(&self, slot: &'static Slot) {
         let _ = self.slot.set(slot);
-        self.leave_new(State::Started)
     }
 
     /// The green thread dies before it ran; false if it has run.
@@ -189,22 +179,6 @@ impl Control {
     /// Its place in the order in which all green threads ended, once it has.
     pub(crate) fn order(&self) -> u64 {
         self.order.load(Ordering::Relaxed)
-    }
-
-    /// Asks the green thread to die.
-    pub(crate) fn request_kill(&self) {
-        self.kill.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether a kill waits for delivery.
-    #[inline]
-    pub(crate) fn kill_pending(&self) -> bool {
-        self.kill.load(Ordering::SeqCst)
-    }
-
-    /// Takes the pending kill: it is delivered once.
-    pub(crate) fn take_kill(&self) -> bool {
-        self.kill.load(Ordering::Relaxed) && self.kill.swap(false, Ordering::SeqCst)
     }
 
     fn leave_new(&self, to: State) -> bool {

@@ -25,6 +25,7 @@ pub(crate) mod registry;
 pub(crate) mod slot;
 pub(crate) mod timers;
 mod wait_for;
+pub(crate) mod waiter;
 pub(crate) mod word;
 
 use std::cell::{Cell, RefCell};
@@ -39,7 +40,7 @@ use std::time::{Duration, Instant};
 use control::Control;
 use inbox::Inbox;
 use registry::Registry;
-use slot::Slot;
+use slot::{Slot, SlotLocal};
 use timers::Timers;
 pub(crate) use wait_for::WaitFor;
 
@@ -243,7 +244,7 @@ pub(crate) struct Local {
     /// How many of `ready` are starts.
     starts: Cell<usize>,
     /// The slot whose green thread runs.
-    current: Cell<Option<&'static Slot>>,
+    current: Cell<Option<(&'static Slot, &'static SlotLocal)>>,
     /// The start that the carrier being resumed is to run.
     pub(crate) next: Cell<Option<Start>>,
     /// Carriers that wait for a green thread, the warmest last, by stack size.
@@ -295,17 +296,26 @@ impl Local {
         }
     }
 
-    /// The slot whose green thread runs; `None` on the hub's own stack.
+    /// The slot whose green thread runs, and the part of it that belongs to this hub; `None` on the hub's own
+    /// stack.
     #[inline]
-    pub(crate) fn current(&self) -> Option<&'static Slot> {
+    pub(crate) fn current(&self) -> Option<(&'static Slot, &'static SlotLocal)> {
         self.current.get()
     }
 
-    /// Notes which slot runs; its budget of operations is fresh.
+    /// Notes that `slot` runs; its budget of operations is fresh. Returns the part that belongs to this hub.
     #[inline]
-    pub(crate) fn set_current(&self, slot: Option<&'static Slot>) {
-        self.current.set(slot);
+    pub(crate) fn enter_slot(&self, slot: &'static Slot) -> &'static SlotLocal {
+        let own = slot.local.get();
+        self.current.set(Some((slot, own)));
         self.operations.set(0);
+        own
+    }
+
+    /// Notes that the hub's own stack runs.
+    #[inline]
+    pub(crate) fn leave_slot(&self) {
+        self.current.set(None);
     }
 
     /// The running green thread did an operation without parking; true if its budget is used up
@@ -497,11 +507,12 @@ pub(crate) fn local() -> Option<&'static Local> {
     LOCAL.get()
 }
 
-/// The green thread that the caller runs in: its hub and its slot.
+/// The green thread that the caller runs in: its hub, its slot, and the part of it that belongs to the hub.
 #[inline]
-pub(crate) fn current() -> Option<(&'static Local, &'static Slot)> {
+pub(crate) fn current() -> Option<(&'static Local, &'static Slot, &'static SlotLocal)> {
     let local = local()?;
-    Some((local, local.current()?))
+    let (slot, own) = local.current()?;
+    Some((local, slot, own))
 }
 
 /// Makes `local` the hub of the calling OS thread.

@@ -1,8 +1,7 @@
 //! A slot: the place in which one green thread after another runs.
 //!
-//! It joins a carrier with the wake word by which others end its waits. Slots are leaked when they
-//! are made and reused for ever, so a waker anywhere may hold one without counting references; the
-//! episode number in the word, and the owner's id, tell it whether it still means the same wait.
+//! It joins a carrier with the waiter by which others end its waits. Slots are leaked when they are made
+//! and reused for ever.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -12,17 +11,16 @@ use std::time::Instant;
 
 use super::control::Control;
 use super::interrupts::Interrupts;
-use super::word::{Outcome, Word};
+use super::waiter::{Target, Waiter};
 use super::{HubShared, WaitFor};
 use crate::engine::{Carrier, Pinned};
 
 /// See the module documentation.
 #[derive(Debug)]
+#[repr(C, align(64))] // The waiter is what wakers touch: a cache line of its own.
 pub(crate) struct Slot {
-    /// Who ends the current wait.
-    pub(crate) word: Word,
-    /// The id of the green thread that runs here, or of the last one.
-    owner: AtomicU64,
+    /// Who ends its waits.
+    pub(crate) waiter: Waiter,
     /// What it waits for, for dumps.
     waiting_for: AtomicU8,
     /// What exactly: a file descriptor, or zero.
@@ -60,9 +58,8 @@ impl fmt::Debug for SlotLocal {
 impl Slot {
     /// A slot for the calling hub.
     pub(crate) fn new(hub: &'static HubShared, carrier: Carrier) -> &'static Self {
-        Box::leak(Box::new(Self {
-            word: Word::new(),
-            owner: AtomicU64::new(0),
+        let slot: &'static Self = Box::leak(Box::new(Self {
+            waiter: Waiter::new(),
             waiting_for: AtomicU8::new(WaitFor::Nothing as u8),
             detail: AtomicU32::new(0),
             since: AtomicU64::new(0),
@@ -75,12 +72,13 @@ impl Slot {
                 parked_unwinding: Cell::new(false),
                 control: RefCell::new(None),
             }),
-        }))
+        }));
+        slot.waiter.set_target(Target::Slot(slot));
+        slot
     }
 
     /// `control` runs here from now on.
     pub(crate) fn adopt(&self, control: Arc<Control>) {
-        self.owner.store(control.id().get(), Ordering::SeqCst);
         let local = self.local.get();
         local.interrupts.reset();
         *local.control.borrow_mut() = Some(control);
@@ -100,21 +98,6 @@ impl Slot {
     /// The control block of the green thread that runs here.
     pub(crate) fn control(&self) -> Option<Arc<Control>> {
         self.local.get().control.borrow().clone()
-    }
-
-    /// Ends the current wait of green thread `control` by the kill that it has been asked for, if it
-    /// waits here and may be interrupted; the caller must then wake it.
-    ///
-    /// Owner and kill are looked at between the load of the word and the claim, which succeeds only if
-    /// the same wait is still open. The owner changes only between waits. A pending kill is taken only by
-    /// whoever ends a wait with it, or between waits: so if it was pending while this wait was open, it
-    /// still is, and one kill ends one wait.
-    pub(crate) fn claim_kill(&self, control: &Control) -> bool {
-        self.word.interruptible().is_some_and(|episode| {
-            self.owner.load(Ordering::SeqCst) == control.id().get()
-                && control.kill_pending()
-                && self.word.claim(episode, Outcome::Interrupted)
-        })
     }
 
     /// Notes what the green thread is about to wait for.

@@ -21,7 +21,7 @@
 //! flag and then claiming, is Dekker's pattern: all four are `SeqCst`, so either the killer sees the
 //! episode open or the caller sees the flag.
 
-use crate::primitive::{AtomicU64, Ordering};
+use crate::primitive::{AtomicU64, Ordering, after_seqcst};
 
 /// The number of a wait, unique for its word; the low bits are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,7 @@ impl Word {
             Mode::Masked => MASKED,
         };
         self.0.store(next | state, Ordering::SeqCst);
+        after_seqcst();
         Episode(next)
     }
 

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::park::Caller;
+use crate::sched::interrupts::Interrupts;
 
 /// The mark.
 #[derive(Debug, Default)]
@@ -57,8 +58,6 @@ fn is_unwinding() -> bool {
 #[cold]
 fn by_panic() -> bool {
     let caller = Caller::current();
-    let interrupted = caller
-        .interrupts()
-        .is_some_and(|interrupts| interrupts.is_interrupted());
-    caller.is_unwinding() && !interrupted
+    let interrupted = caller.interrupts(Interrupts::is_interrupted);
+    caller.is_unwinding() && interrupted != Some(true)
 }

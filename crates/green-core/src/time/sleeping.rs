@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
 use crate::interrupt;
-use crate::park::{Caller, Wake};
+use crate::park::{Caller, Park, Wait, Wake};
 use crate::sched::WaitFor;
-use crate::sched::word::Mode;
 
 /// Suspends the caller for at least `duration`; zero is [`yield_now`].
 ///
@@ -62,8 +61,9 @@ pub fn yield_now() {
 
 fn sleep_till(deadline: Deadline) {
     let caller = Caller::current();
-    let wake = match caller.begin(Mode::Interruptible) {
-        Ok(opened) => caller.park(opened, deadline, WaitFor::Sleep, 0),
+    let wait = Wait::new(WaitFor::Sleep, deadline);
+    let wake = match caller.begin(wait.mode) {
+        Ok(opened) => caller.park(opened, &wait),
         Err(interrupt) => Wake::Interrupted(interrupt),
     };
     if let Wake::Interrupted(interrupt) = wake {

@@ -8,7 +8,7 @@
 //! [`Monitor::wait`], for a caller that waits until `ready` has something for it:
 //!
 //! 1. Take the lock. If `ready(state)` yields something, return it.
-//! 2. Open an episode (see `park`), link a waiter, release the lock, park.
+//! 2. Open an episode (see `park`), link the caller's waiter, release the lock, park.
 //! 3. Awake: if a notifier chose the caller, go back to 1 with the same ticket; else unlink the waiter
 //!    and report the timeout or the interrupt.
 //!
@@ -38,26 +38,26 @@
 //!
 //! Who is a caller, and how it parks: `park`. What is waited for: each primitive's own state.
 
-mod list;
 #[cfg(all(test, green_loom))]
 mod loom;
 #[cfg(all(test, not(green_loom)))]
 mod tests;
 
 use std::fmt;
-use std::ptr::NonNull;
 
-use crate::park::{Caller, Interrupt, Unparker, Wake};
+use crate::list::List;
+#[cfg(not(green_loom))]
+use crate::park::Green;
+pub(crate) use crate::park::Wait;
+use crate::park::{Caller, Interrupt, Park, Wake};
 use crate::primitive::{Mutex, MutexGuard};
-use crate::sched::WaitFor;
-use crate::sched::word::{Mode, Outcome};
-use crate::time::deadline::Deadline;
-use list::{List, Waiter};
+use crate::sched::waiter::Waiter;
+use crate::sched::word::Outcome;
 
 /// A FIFO of waiting callers, part of the state of a [`Monitor`].
 #[derive(Debug, Default)]
 pub(crate) struct WaitQueue {
-    list: List,
+    list: List<Waiter>,
     /// The ticket of the next waiter.
     next_ticket: u64,
 }
@@ -71,6 +71,7 @@ impl WaitQueue {
     }
 
     /// Whether nobody waits.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -81,26 +82,46 @@ impl WaitQueue {
         self.notify_below(u64::MAX)
     }
 
+    #[inline]
     fn notify_below(&mut self, bound: u64) -> Option<Notified> {
-        while let Some(unparker) = self.list.pop(bound) {
-            if unparker.claim(Outcome::Notified) {
-                return Some(Notified(unparker));
+        while let Some(waiter) = self.list.pop(bound) {
+            if waiter.claim_linked(Outcome::Notified) {
+                return Some(Notified(waiter));
             }
         }
         None
+    }
+
+    /// Links a waiter, with the ticket that it has from before or with a new one; returns the ticket.
+    #[inline]
+    fn enqueue(&mut self, waiter: &'static Waiter, ticket: Option<u64>) -> u64 {
+        let ticket = ticket.unwrap_or_else(|| {
+            self.next_ticket += 1;
+            self.next_ticket
+        });
+        // SAFETY: the calling caller's own waiter, which waits in one queue at a time and has left the one
+        // before: it is in no list, and nobody else links it (list invariants 1 and 2).
+        unsafe { self.list.insert(waiter, ticket) };
+        ticket
+    }
+
+    /// Takes out a waiter that can only be in this queue; true if it still was.
+    fn leave(&mut self, waiter: &'static Waiter) -> bool {
+        // SAFETY: it was linked in this queue, and its caller has not waited anywhere since.
+        unsafe { self.list.remove(waiter) }
     }
 }
 
 /// A caller that was chosen and must be woken, after the lock is released.
 #[derive(Debug)]
 #[must_use = "a chosen caller sleeps until it is woken"]
-pub(crate) struct Notified(Unparker);
+pub(crate) struct Notified(&'static Waiter);
 
 impl Notified {
     /// Wakes it.
     #[inline]
     pub(crate) fn wake(self) {
-        self.0.unpark();
+        self.0.wake();
     }
 }
 
@@ -108,36 +129,6 @@ impl Notified {
 #[inline]
 pub(crate) fn wake(notified: Option<Notified>) -> bool {
     notified.map(Notified::wake).is_some()
-}
-
-/// How one wait is done.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wait {
-    /// What for, for dumps.
-    pub(crate) what: WaitFor,
-    /// What exactly, for dumps: a file descriptor, or zero.
-    pub(crate) detail: u32,
-    /// When to give up.
-    pub(crate) deadline: Deadline,
-    /// Whether interrupts may end it.
-    pub(crate) mode: Mode,
-}
-
-impl Wait {
-    /// An interruptible wait.
-    pub(crate) fn new(what: WaitFor, deadline: Deadline) -> Self {
-        Self {
-            what,
-            detail: 0,
-            deadline,
-            mode: Mode::Interruptible,
-        }
-    }
-
-    /// The same, naming the file descriptor.
-    pub(crate) fn on(self, detail: u32) -> Self {
-        Self { detail, ..self }
-    }
 }
 
 /// Why a wait ended without what it waited for.
@@ -190,20 +181,47 @@ impl<S> Monitor<S> {
     /// # Errors
     ///
     /// The deadline passed, or the caller was interrupted; nothing was consumed.
+    #[inline]
     pub(crate) fn wait<R>(
         &self,
         wait: Wait,
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
         mut ready: impl FnMut(&mut S) -> Option<R>,
     ) -> Result<R, NotReady> {
-        let caller = Caller::current();
+        let mut state = self.state.lock();
+        if let Some(result) = ready(&mut state) {
+            return Ok(result);
+        }
+        #[cfg(not(green_loom))]
+        if let Some(green) = Green::current() {
+            return self.wait_as(green, state, &wait, queue, ready);
+        }
+        // To find out who else it is may allocate: not under the lock.
+        drop(state);
+        let caller = Caller::foreign();
+        state = self.state.lock();
+        if let Some(result) = ready(&mut state) {
+            return Ok(result);
+        }
+        self.wait_as(caller, state, &wait, queue, ready)
+    }
+
+    /// The rest of [`Monitor::wait`], after `ready` has yielded nothing.
+    fn wait_as<'a, R>(
+        &'a self,
+        caller: impl Park,
+        mut state: MutexGuard<'a, S>,
+        wait: &Wait,
+        queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
+        mut ready: impl FnMut(&mut S) -> Option<R>,
+    ) -> Result<R, NotReady> {
         let mut ticket = None;
         loop {
-            let mut state = self.state.lock();
+            ticket = Some(self.park(caller, state, wait, queue, ticket, || ())?);
+            state = self.state.lock();
             if let Some(result) = ready(&mut state) {
                 return Ok(result);
             }
-            self.enqueue_and_park(&caller, state, wait, queue, &mut ticket, || ())?;
         }
     }
 
@@ -231,12 +249,26 @@ impl<S> Monitor<S> {
         ready: impl FnOnce(&mut S) -> Option<R>,
         then: impl FnOnce(),
     ) -> Result<Option<R>, NotReady> {
-        let caller = Caller::current();
+        #[cfg(not(green_loom))]
+        if let Some(green) = Green::current() {
+            return self.wait_once_as(green, &wait, queue, ready, then);
+        }
+        self.wait_once_as(Caller::foreign(), &wait, queue, ready, then)
+    }
+
+    fn wait_once_as<R>(
+        &self,
+        caller: impl Park,
+        wait: &Wait,
+        queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
+        ready: impl FnOnce(&mut S) -> Option<R>,
+        then: impl FnOnce(),
+    ) -> Result<Option<R>, NotReady> {
         let mut state = self.state.lock();
         if let Some(result) = ready(&mut state) {
             return Ok(Some(result));
         }
-        self.enqueue_and_park(&caller, state, wait, queue, &mut None, then)?;
+        self.park(caller, state, wait, queue, None, then)?;
         Ok(None)
     }
 
@@ -244,6 +276,7 @@ impl<S> Monitor<S> {
     /// Those who come later, even while this runs, are not notified.
     ///
     /// `first` runs in the same critical section that decides who waits now.
+    #[inline]
     pub(crate) fn notify_all(
         &self,
         queue: impl Fn(&mut S) -> &mut WaitQueue,
@@ -258,12 +291,13 @@ impl<S> Monitor<S> {
     }
 
     /// The rest of [`Monitor::notify_all`], for a queue that is not empty.
+    #[cold]
     fn notify_everyone<'a>(
         &'a self,
         mut state: MutexGuard<'a, S>,
         queue: impl Fn(&mut S) -> &mut WaitQueue,
     ) -> usize {
-        let bound = queue(&mut state).next_ticket;
+        let bound = queue(&mut state).next_ticket + 1;
         let mut count = 0;
         loop {
             let mut batch = [const { None }; NOTIFY_BATCH];
@@ -286,46 +320,37 @@ impl<S> Monitor<S> {
         }
     }
 
-    /// Links the caller, releases the lock, parks; returns once a notifier chose the caller.
+    /// Links the caller, releases the lock, parks; returns its ticket once a notifier chose it.
     #[inline]
-    fn enqueue_and_park(
+    fn park(
         &self,
-        caller: &Caller,
+        caller: impl Park,
         mut state: MutexGuard<'_, S>,
-        wait: Wait,
+        wait: &Wait,
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
-        ticket: &mut Option<u64>,
+        ticket: Option<u64>,
         then: impl FnOnce(),
-    ) -> Result<(), NotReady> {
+    ) -> Result<u64, NotReady> {
         let opened = caller.begin(wait.mode).map_err(NotReady::Interrupted)?;
-        let queue_now = queue(&mut state);
-        let ticket = *ticket.get_or_insert_with(|| {
-            let ticket = queue_now.next_ticket;
-            queue_now.next_ticket += 1;
-            ticket
-        });
-        let waiter = Waiter::new(opened.unparker.clone(), ticket);
-        let on_stack;
-        let (waiter, on_heap) = if caller.needs_heap() {
-            (NonNull::from(Box::leak(Box::new(waiter))), true)
-        } else {
-            on_stack = waiter;
-            (NonNull::from(&on_stack), false)
-        };
-        // SAFETY: the waiter is new, so not linked; it lives in this frame or in a leaked box, and the
-        // guard below unlinks it on every way out of this function (list invariant 2).
-        unsafe { queue_now.list.insert(waiter) };
+        let waiter = caller.waiter();
+        let ticket = queue(&mut state).enqueue(waiter, ticket);
         drop(state);
-        let linked = Linked {
+        then();
+        let cancelled = Cancelled {
             monitor: self,
             queue,
             waiter,
-            on_heap,
-            done: false,
         };
-        then();
-        let wake = caller.park(opened, wait.deadline, wait.what, wait.detail);
-        linked.finish(wake)
+        let wake = caller.park(opened, wait);
+        cancelled.did_not_happen();
+        let not_ready = match wake {
+            // The notifier has unlinked the waiter: nothing is left to do under the lock.
+            Wake::Notified => return Ok(ticket),
+            Wake::TimedOut => NotReady::TimedOut,
+            Wake::Interrupted(interrupt) => NotReady::Interrupted(interrupt),
+        };
+        queue(&mut self.state.lock()).leave(waiter);
+        Err(not_ready)
     }
 }
 
@@ -335,65 +360,34 @@ impl<S> fmt::Debug for Monitor<S> {
     }
 }
 
-/// A waiter that must be unlinked before its memory goes.
-struct Linked<'a, S, Q: Fn(&mut S) -> &mut WaitQueue + Copy> {
+/// What is left to do when a park unwinds: only `may` does that, to cancel a coroutine.
+struct Cancelled<'a, S, Q: Fn(&mut S) -> &mut WaitQueue> {
     monitor: &'a Monitor<S>,
     queue: Q,
-    waiter: NonNull<Waiter>,
-    /// Whether the waiter is a leaked box, to be freed with this guard.
-    on_heap: bool,
-    /// Whether the wait ended in the ordinary way and nothing is left to do.
-    done: bool,
+    waiter: &'static Waiter,
 }
 
-impl<S, Q: Fn(&mut S) -> &mut WaitQueue + Copy> Linked<'_, S, Q> {
-    /// The wait is over.
-    fn finish(mut self, wake: Wake) -> Result<(), NotReady> {
-        let result = match wake {
-            // The notifier has unlinked the waiter: nothing is left to do under the lock.
-            Wake::Notified => Ok(()),
-            Wake::TimedOut => Err(NotReady::TimedOut),
-            Wake::Interrupted(interrupt) => Err(NotReady::Interrupted(interrupt)),
-        };
-        if result.is_err() {
-            self.unlink(&mut self.monitor.state.lock());
-        }
-        self.free();
-        self.done = true;
-        result
-    }
-
-    /// Takes the waiter out of its queue; true if it was still in it.
-    fn unlink(&self, state: &mut S) -> bool {
-        // SAFETY: the waiter lives until `free`, and was only ever linked in this queue.
-        unsafe { (self.queue)(state).list.remove(self.waiter) }
-    }
-
-    /// Gives the waiter's memory back; it is not linked any more.
-    fn free(&self) {
-        if self.on_heap {
-            list::free(self.waiter);
-        }
+impl<S, Q: Fn(&mut S) -> &mut WaitQueue> Cancelled<'_, S, Q> {
+    #[expect(clippy::mem_forget, reason = "it holds references only")]
+    fn did_not_happen(self) {
+        std::mem::forget(self);
     }
 }
 
-impl<S, Q: Fn(&mut S) -> &mut WaitQueue + Copy> Drop for Linked<'_, S, Q> {
-    /// The park unwound: only `may` does that, to cancel a coroutine.
+impl<S, Q: Fn(&mut S) -> &mut WaitQueue> Drop for Cancelled<'_, S, Q> {
     fn drop(&mut self) {
-        if self.done {
-            return;
-        }
+        let word = &self.waiter.word;
         let mut state = self.monitor.state.lock();
-        let was_linked = self.unlink(&mut state);
-        // Unlinked already means notified: somebody else must have what this caller was woken for.
-        let passed_on = if was_linked {
-            None
-        } else {
-            (self.queue)(&mut state).notify_one()
+        let queue = (self.queue)(&mut state);
+        queue.leave(self.waiter);
+        // Somebody else must have what this caller was woken for.
+        let passed_on = match word.outcome() {
+            Some(Outcome::Notified) => queue.notify_one(),
+            _ => None,
         };
         drop(state);
+        word.end();
         wake(passed_on);
-        self.free();
     }
 }
 

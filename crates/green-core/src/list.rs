@@ -1,0 +1,174 @@
+//! An intrusive list: the only place that links one caller's record to another's.
+//!
+//! The wait queue (`waitq`) is built on it. Nodes have static lifetime (the records of callers are
+//! leaked and reused), so a link never dangles; what must be kept is that two lists never have the same
+//! node.
+//!
+//! # Invariants
+//!
+//! 1. A node is linked in at most one list at a time: whoever inserts it promises that it is in none.
+//! 2. The place of a linked node is touched only through its list, exclusively: the methods take `&mut
+//!    List`, which only the lock around the list gives out. The place of a node that is linked nowhere is
+//!    touched only by whoever may insert it.
+//! 3. Nodes stand in the order of their tickets.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+
+/// Something that can stand in a [`List`].
+pub(crate) trait Node: Sized + 'static {
+    /// Its place.
+    fn place(&self) -> &Place<Self>;
+}
+
+/// The place of a node in a list, if it is in one.
+pub(crate) struct Place<T: 'static>(UnsafeCell<Links<T>>);
+
+// SAFETY: the links are reached by one holder of a list at a time (invariant 2); they are references to
+// `T`, which travel between OS threads if `T` may be shared.
+unsafe impl<T: Sync> Sync for Place<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Send for Place<T> {}
+
+/// The neighbours of a node.
+struct Links<T: 'static> {
+    /// Its rank: lower tickets come first.
+    ticket: u64,
+    previous: Option<&'static T>,
+    next: Option<&'static T>,
+    /// Whether it is in a list.
+    linked: bool,
+}
+
+impl<T> Place<T> {
+    /// In no list.
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(Links {
+            ticket: 0,
+            previous: None,
+            next: None,
+            linked: false,
+        }))
+    }
+}
+
+impl<T> fmt::Debug for Place<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
+    }
+}
+
+/// Nodes in the order of their tickets.
+pub(crate) struct List<T: 'static> {
+    head: Option<&'static T>,
+    tail: Option<&'static T>,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> List<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            head: None,
+            tail: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+}
+
+impl<T: Node> List<T> {
+    /// Links `node` behind all those with a lower ticket.
+    ///
+    /// # Safety
+    ///
+    /// `node` is in no list, and nobody else inserts it meanwhile (invariants 1 and 2).
+    #[inline]
+    pub(crate) unsafe fn insert(&mut self, node: &'static T, ticket: u64) {
+        // A new node has the highest ticket; one that comes back belongs near the head.
+        let (mut previous, mut next) = (self.tail, None);
+        while let Some(at) = previous
+            && links(at).ticket > ticket
+        {
+            next = previous;
+            previous = links(at).previous;
+        }
+        *links(node) = Links {
+            ticket,
+            previous,
+            next,
+            linked: true,
+        };
+        match previous {
+            Some(previous) => links(previous).next = Some(node),
+            None => self.head = Some(node),
+        }
+        match next {
+            Some(next) => links(next).previous = Some(node),
+            None => self.tail = Some(node),
+        }
+    }
+
+    /// Unlinks `node` if it is linked; true if it was.
+    ///
+    /// # Safety
+    ///
+    /// `node` is in this list, if it is in any.
+    pub(crate) unsafe fn remove(&mut self, node: &'static T) -> bool {
+        let linked = links(node).linked;
+        if linked {
+            self.unlink(node);
+        }
+        linked
+    }
+
+    /// Unlinks the first node, if its ticket is below `bound`.
+    #[inline]
+    pub(crate) fn pop(&mut self, bound: u64) -> Option<&'static T> {
+        let head = self.head?;
+        if links(head).ticket >= bound {
+            return None;
+        }
+        self.unlink(head);
+        Some(head)
+    }
+
+    #[inline]
+    fn unlink(&mut self, node: &'static T) {
+        let Links { previous, next, .. } = *links(node);
+        links(node).linked = false;
+        match previous {
+            Some(previous) => links(previous).next = next,
+            None => self.head = next,
+        }
+        match next {
+            Some(next) => links(next).previous = previous,
+            None => self.tail = previous,
+        }
+    }
+}
+
+impl<T> fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("List").finish_non_exhaustive()
+    }
+}
+
+/// The links of a node that is linked, or about to be, in the list that the caller has exclusively.
+#[expect(
+    clippy::mut_from_ref,
+    reason = "exclusive by the list, not by the reference: invariant 2"
+)]
+#[inline]
+fn links<T: Node>(node: &T) -> &mut Links<T> {
+    // SAFETY: only the holder of the list reaches the links (invariant 2), and no two results of this
+    // function are used at once.
+    unsafe { &mut *node.place().0.get() }
+}
