@@ -2,16 +2,15 @@
 
 use std::num::NonZeroU64;
 use std::panic::Location;
-use std::sync::Arc;
 
 use super::kill;
 use crate::sched;
-use crate::sched::control::Control;
+use crate::sched::record::ControlRef;
 
 /// The green thread that runs, as others see it; not a handle to its result.
 #[derive(Clone, Debug)]
 pub struct Current {
-    control: Arc<Control>,
+    control: ControlRef,
 }
 
 impl Current {

@@ -62,12 +62,12 @@ pub fn joinall_raise<T, G: Borrow<Greenlet<T>>>(
         watcher: &watcher,
     };
     for (index, greenlet) in greenlets.iter().enumerate() {
-        greenlet.packet.watch(&watcher, index);
+        greenlet.record.watch(&watcher, index);
     }
     let mut ended = Vec::with_capacity(greenlets.len());
     while ended.len() < greenlets.len() {
         let greenlet = &greenlets[ends.next()];
-        match greenlet.packet.failure() {
+        match greenlet.record.failure() {
             None | Some(Failure::Killed) => ended.push(greenlet.clone()),
             Some(failure) => return Err(failure),
         }
@@ -82,7 +82,7 @@ fn join_until<T, G: Borrow<Greenlet<T>>>(
     let mut greenlets: Vec<Greenlet<T>> =
         greenlets.into_iter().map(|g| g.borrow().clone()).collect();
     for greenlet in &greenlets {
-        if !greenlet.ready() && !greenlet.packet.wait(deadline, Mode::Interruptible) {
+        if !greenlet.ready() && !greenlet.record.wait(deadline, Mode::Interruptible) {
             break;
         }
     }
@@ -126,7 +126,7 @@ struct Unwatch<'a, T> {
 impl<T> Drop for Unwatch<'_, T> {
     fn drop(&mut self) {
         for greenlet in self.greenlets {
-            greenlet.packet.unwatch(self.watcher);
+            greenlet.record.unwatch(self.watcher);
         }
     }
 }

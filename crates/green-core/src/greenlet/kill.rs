@@ -23,7 +23,7 @@ impl<T> Greenlet<T> {
     /// Under `panic = "abort"`, if it has started.
     pub fn kill_nowait(&self) {
         if self.control().kill_new() {
-            self.packet.publish(Err(Failure::Killed));
+            self.record.publish(self.control(), Err(Failure::Killed));
             if let Some(hub) = sched::hubs().get(self.control().hub()) {
                 // It may stand in the hub's timers: its closure need not wait until then.
                 hub.send(Message::CancelStart(self.control().id().get()));
@@ -59,7 +59,7 @@ impl<T> Greenlet<T> {
             // Deferred: it cannot wait for itself.
             return false;
         }
-        self.packet.wait(deadline, Mode::Interruptible)
+        self.record.wait(deadline, Mode::Interruptible)
     }
 }
 
@@ -104,7 +104,7 @@ fn kill_every<T, G: Borrow<Greenlet<T>>>(
     }
     greenlets
         .iter()
-        .all(|greenlet| greenlet.borrow().packet.wait(deadline, Mode::Interruptible))
+        .all(|greenlet| greenlet.borrow().record.wait(deadline, Mode::Interruptible))
 }
 
 /// Asks a green thread that has started to die.

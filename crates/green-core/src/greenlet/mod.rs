@@ -2,10 +2,10 @@
 //!
 //! # Parts
 //!
-//! The control block (`sched::control`: who it is, how far, whether it is to die) is apart from the
-//! packet ([`packet`]: its result, and who waits for it). Registry, killers and dumps hold only the
-//! first, so a result that is not `Send` never leaves its OS thread behind the compiler's back:
-//! [`Greenlet<T>`] is `Send` and `Sync` exactly when `T` is `Send`, by the auto traits.
+//! A green thread has one record (`sched::record`), with a control block (`sched::control`: who it is, how
+//! far) and a packet ([`packet`]: its result, and who waits for it). Registry, killers and dumps reach only
+//! the first, so a result that is not `Send` never leaves its OS thread behind the compiler's back:
+//! [`Greenlet<T>`] is `Send` and `Sync` exactly when `T` is `Send`.
 
 mod builder;
 mod current;
@@ -16,11 +16,11 @@ mod spawn;
 
 use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Elapsed, Failure};
 use crate::sched::control::Control;
+use crate::sched::record::Owner;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
 use packet::Packet;
@@ -29,7 +29,7 @@ pub use builder::Builder;
 pub use current::{Current, getcurrent};
 pub use join::{joinall, joinall_raise, joinall_timeout};
 pub use kill::{killall, killall_timeout};
-pub(crate) use spawn::migrating;
+pub(crate) use spawn::{migrating, run_migrating};
 pub use spawn::{run, spawn, spawn_later, spawn_local};
 
 /// A handle to a green thread. Clones are handles to the same one.
@@ -46,7 +46,7 @@ pub use spawn::{run, spawn, spawn_later, spawn_local};
 /// ```
 pub struct Greenlet<T> {
     /// Its result, and who it is.
-    packet: Arc<Packet<T>>,
+    record: Owner<Packet<T>>,
 }
 
 impl<T> Greenlet<T> {
@@ -67,7 +67,7 @@ impl<T> Greenlet<T> {
 
     /// Whether it has ended without a failure; being killed is not one.
     pub fn successful(&self) -> bool {
-        self.ready() && self.packet.is_successful()
+        self.ready() && self.record.is_successful()
     }
 
     /// Waits until it has ended, however it ends.
@@ -76,12 +76,12 @@ impl<T> Greenlet<T> {
     ///
     /// Parks the caller; a cancellation point.
     pub fn join(&self) {
-        self.packet.wait(Deadline::Never, Mode::Interruptible);
+        self.record.wait(Deadline::Never, Mode::Interruptible);
     }
 
     /// Waits at most `timeout`; true if it has ended.
     pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.packet
+        self.record
             .wait(Deadline::after(timeout), Mode::Interruptible)
     }
 
@@ -94,7 +94,7 @@ impl<T> Greenlet<T> {
     where
         T: Clone,
     {
-        self.packet
+        self.record
             .get(Deadline::Never)
             .unwrap_or(Err(Failure::Taken))
     }
@@ -108,7 +108,7 @@ impl<T> Greenlet<T> {
     where
         T: Clone,
     {
-        let result = self.packet.get(Deadline::after(timeout));
+        let result = self.record.get(Deadline::after(timeout));
         result.unwrap_or(Err(Failure::TimedOut(Elapsed { after: timeout })))
     }
 
@@ -118,21 +118,21 @@ impl<T> Greenlet<T> {
     ///
     /// It panicked, was killed, or its value was moved out before.
     pub fn into_result(self) -> Result<T, Failure> {
-        self.packet.take()
+        self.record.take()
     }
 }
 
 impl<T> Greenlet<T> {
     /// Who it is.
-    fn control(&self) -> &Arc<Control> {
-        self.packet.control()
+    fn control(&self) -> &Control {
+        self.record.control()
     }
 }
 
 impl<T> Clone for Greenlet<T> {
     fn clone(&self) -> Self {
         Self {
-            packet: Arc::clone(&self.packet),
+            record: self.record.clone(),
         }
     }
 }

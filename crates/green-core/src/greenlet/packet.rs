@@ -14,20 +14,16 @@ use crate::time::deadline::Deadline;
 use crate::waitq::{Monitor, Wait, WaitQueue};
 
 /// See the module documentation.
-pub(super) struct Packet<T> {
+pub(crate) struct Packet<T> {
     inner: Monitor<Inner<T>>,
-    /// Who it is.
-    control: Arc<Control>,
 }
 
 struct Inner<T> {
     outcome: Outcome<T>,
-    /// Whether anybody has been told of a panic.
-    observed: bool,
-    /// Who waits for the end, or for the value to be back.
-    waiting: WaitQueue,
     /// Who wants to be told of the end, and by what number.
     watchers: Vec<(Arc<dyn Watch>, usize)>,
+    /// Who waits for the end, or for the value to be back.
+    waiting: WaitQueue,
 }
 
 /// How a green thread ended.
@@ -41,7 +37,22 @@ enum Outcome<T> {
     /// The value was moved out.
     Taken,
     /// It did not return.
-    Failed(Failure),
+    Failed(Box<Failed>),
+}
+
+/// A failure, and whether anybody has been told.
+struct Failed {
+    failure: Failure,
+    /// Of a panic that nobody has been told of: who it was.
+    unobserved: Option<String>,
+}
+
+impl Failed {
+    /// The failure, for somebody who asked.
+    fn observe(&mut self) -> Failure {
+        self.unobserved = None;
+        self.failure.clone()
+    }
 }
 
 /// Somebody who wants to be told that a green thread has ended.
@@ -51,33 +62,38 @@ pub(super) trait Watch: Send + Sync {
 }
 
 impl<T> Packet<T> {
-    pub(super) fn new(control: Arc<Control>) -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             inner: Monitor::new(Inner {
                 outcome: Outcome::Running,
-                observed: false,
-                waiting: WaitQueue::new(),
                 watchers: Vec::new(),
+                waiting: WaitQueue::new(),
             }),
-            control,
         }
     }
 
-    /// The green thread ended; `result` is how.
-    pub(super) fn publish(&self, result: Result<T, Failure>) {
+    /// The green thread `control` ended; `result` is how.
+    pub(super) fn publish(&self, control: &Control, result: Result<T, Failure>) {
         let outcome = match result {
             Ok(value) => Outcome::Value(value),
-            Err(failure) => Outcome::Failed(failure),
+            Err(failure) => {
+                let unobserved = matches!(failure, Failure::Panicked(_))
+                    .then(|| hub::label(control).to_string());
+                Outcome::Failed(Box::new(Failed {
+                    failure,
+                    unobserved,
+                }))
+            }
         };
         // Before anybody can know of the end: who has joined it does not find it listed.
-        Registry::remove(&self.control);
+        Registry::remove(control);
         let mut watchers = Vec::new();
         self.inner.notify_all(
             |inner| &mut inner.waiting,
             |inner| {
                 inner.outcome = outcome;
                 watchers = std::mem::take(&mut inner.watchers);
-                self.control.finish();
+                control.finish();
             },
         );
         for (watcher, index) in watchers {
@@ -130,26 +146,16 @@ impl<T> Packet<T> {
         match &self.inner.lock().outcome {
             Outcome::Running => false,
             Outcome::Value(_) | Outcome::Lent | Outcome::Taken => true,
-            Outcome::Failed(failure) => matches!(failure, Failure::Killed),
+            Outcome::Failed(failed) => matches!(failed.failure, Failure::Killed),
         }
     }
 
     /// Its failure, if it ended with one; marks that as known to somebody.
     pub(super) fn failure(&self) -> Option<Failure> {
-        let mut inner = self.inner.lock();
-        match &inner.outcome {
-            Outcome::Failed(failure) => {
-                let failure = failure.clone();
-                inner.observed = true;
-                Some(failure)
-            }
+        match &mut self.inner.lock().outcome {
+            Outcome::Failed(failed) => Some(failed.observe()),
             _ => None,
         }
-    }
-
-    /// Who it is.
-    pub(super) fn control(&self) -> &Arc<Control> {
-        &self.control
     }
 
     /// Tells `watcher` of the end under `index`, at once if it has ended.
@@ -177,14 +183,10 @@ impl<T> Packet<T> {
     /// Takes the value for a moment; `None` if the deadline passed first.
     fn lend(&self, deadline: Deadline) -> Option<Result<T, Failure>> {
         let wait = Wait::new(WaitFor::Join, deadline);
-        let ready = |inner: &mut Inner<T>| match &inner.outcome {
+        let ready = |inner: &mut Inner<T>| match &mut inner.outcome {
             Outcome::Running | Outcome::Lent => None,
             Outcome::Taken => Some(Err(Failure::Taken)),
-            Outcome::Failed(failure) => {
-                let failure = failure.clone();
-                inner.observed = true;
-                Some(Err(failure))
-            }
+            Outcome::Failed(failed) => Some(Err(failed.observe())),
             Outcome::Value(_) => match std::mem::replace(&mut inner.outcome, Outcome::Lent) {
                 Outcome::Value(value) => Some(Ok(value)),
                 _ => None,
@@ -218,14 +220,13 @@ impl<T> Drop for Lent<'_, T> {
 impl<T> Drop for Packet<T> {
     /// Neither the green thread nor a handle is left: a panic that nobody asked about is reported.
     fn drop(&mut self) {
-        let inner = self.inner.get_mut();
-        if let (Outcome::Failed(Failure::Panicked(panic)), false) = (&inner.outcome, inner.observed)
+        if let Outcome::Failed(failed) = &self.inner.get_mut().outcome
+            && let Failed {
+                failure: Failure::Panicked(panic),
+                unobserved: Some(label),
+            } = &**failed
         {
-            log::error!(
-                "{} panicked: {}",
-                hub::label(&self.control),
-                panic.message()
-            );
+            log::error!("{label} panicked: {}", panic.message());
         }
     }
 }

@@ -1,18 +1,15 @@
 //! How a green thread is made.
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Greenlet;
 use super::packet::{Packet, failure};
 use crate::error::Failure;
-use crate::sched::control::Control;
+use crate::sched::control::{Control, Identity, Mobility};
+use crate::sched::record::{self, ControlRef, SendRunner};
 use crate::sched::waiter::Waiter;
-use crate::sched::registry::Registry;
-use crate::sched::{
-    self, Body, HubShared, Local, Message, Mobility, RemoteStart, Start, Work, placement,
-};
+use crate::sched::{self, HubShared, Local, Message, Work, placement};
 use crate::{config, hub};
 
 /// Runs `f` in a green thread.
@@ -66,16 +63,12 @@ where
 {
     let (local, ..) =
         sched::current().expect("spawn_local outside a green thread: wrap main in green::run");
-    let spec = Spec::new(Location::caller());
-    let (control, packet) = prepare(&spec, Some(local), local.shared);
-    let body = Box::new(body(Arc::clone(&packet), f));
-    let stack_size = spec.stack_size();
-    local.push(Work::Start(Start {
-        control,
-        body: Body::Local(body),
-        stack_size,
-    }));
-    Greenlet { packet }
+    let identity = Spec::new(Location::caller()).identity(Some(local), local.shared);
+    let (record, runner, listed) =
+        record::new_local(Control::new(identity), Packet::new(), body(f));
+    enlist(listed, local.shared, Some(local));
+    local.push(Work::Start(runner));
+    Greenlet { record }
 }
 
 /// Runs `f` in a green thread after `delay`. Killed before that, it never runs.
@@ -152,9 +145,23 @@ impl Spec {
         }
     }
 
-    fn stack_size(&self) -> usize {
-        self.stack_size
-            .unwrap_or_else(|| config::freeze().stack_size)
+    /// What is known of a green thread that the calling OS thread, whose hub is `local`, places on `target`.
+    #[inline]
+    fn identity(self, local: Option<&'static Local>, target: &'static HubShared) -> Identity {
+        Identity {
+            id: sched::new_id(local),
+            name: self.name,
+            site: self.site,
+            registry: local.map_or(target, |local| local.shared),
+            hub: target.id,
+            stack_size: self
+                .stack_size
+                .unwrap_or_else(|| config::freeze().stack_size),
+            mobility: match self.hub {
+                Some(_) => Mobility::Fixed,
+                None => Mobility::Free,
+            },
+        }
     }
 }
 
@@ -173,96 +180,71 @@ where
     let target = spec
         .hub
         .map_or_else(|| placement::place(local), |hub| sched::hubs()[hub]);
-    let (control, packet) = prepare(&spec, local, target);
-    let body = Box::new(body(Arc::clone(&packet), f));
-    let mobility = if spec.hub.is_some() {
-        Mobility::Fixed
-    } else {
-        Mobility::Free
-    };
-    let start = RemoteStart {
-        control,
-        body,
-        stack_size: spec.stack_size(),
-        mobility,
-    };
-    match (local, spec.at) {
-        (Some(local), Some(at)) if std::ptr::eq(local.shared, target) => {
-            local.timers(|timers| timers.start_at(at, start.into()));
+    let at = spec.at;
+    let identity = spec.identity(local, target);
+    let (record, runner, listed) = record::new(Control::new(identity), Packet::new(), body(f));
+    enlist(listed, target, local);
+    let greenlet = Greenlet { record };
+    if let Some(local) = local
+        && std::ptr::eq(local.shared, target)
+    {
+        match at {
+            Some(at) => local.timers(|timers| timers.start_at(at, runner)),
+            None => local.push(Work::Start(runner)),
         }
-        (Some(local), None) if std::ptr::eq(local.shared, target) => {
-            local.push(Work::Start(start.into()));
-        }
-        (_, Some(at)) => target.send(Message::StartAt(at, start)),
-        (_, None) => target.send(Message::Start(start)),
+        return greenlet;
     }
-    Greenlet { packet }
+    match (runner.into_sendable(), at) {
+        (Ok(runner), Some(at)) => target.send(Message::StartAt(at, runner)),
+        (Ok(runner), None) => target.send(Message::Start(runner)),
+        (Err(_), _) => unreachable!("its body and its result are `Send`"),
+    }
+    greenlet
 }
 
-/// The records of a new green thread, which is placed on `target`.
-fn prepare<T>(
-    spec: &Spec,
-    local: Option<&'static Local>,
-    target: &'static HubShared,
-) -> (Arc<Control>, Arc<Packet<T>>) {
+/// Lists a new green thread, which is placed on `target`, with the registry of its spawner.
+#[inline]
+fn enlist(control: ControlRef, target: &'static HubShared, local: Option<&'static Local>) {
     let registry = local.map_or(target, |local| local.shared);
-    let control = Control::new(sched::new_id(local), spec.name.clone(), spec.site, registry);
-    let control = Arc::new(control);
-    control.set_hub(target.id);
-    Registry::insert(&registry.registry, &control);
+    registry.registry.insert(control);
     target.load_increment();
-    let packet = Arc::new(Packet::new(Arc::clone(&control)));
-    (control, packet)
 }
 
-/// A green thread that is to run on `may`.
-pub(crate) struct Migrating<F, T> {
-    control: Arc<Control>,
-    packet: Arc<Packet<T>>,
-    f: F,
-}
-
-/// Makes the records of a green thread that is to run `f` on `may`.
+/// Makes a green thread that is to run `f` on `may`, by [`run_migrating`].
 #[track_caller]
-pub(crate) fn migrating<F, T>(f: F) -> (Greenlet<T>, Migrating<F, T>)
+pub(crate) fn migrating<F, T>(f: F) -> (Greenlet<T>, SendRunner)
 where
-    F: FnOnce() -> T,
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
 {
     hub::start();
-    let hub = placement::place(sched::local());
-    let (control, packet) = prepare(&Spec::new(Location::caller()), sched::local(), hub);
-    // It burdens no hub.
-    hub.load_decrement();
-    let task = Migrating {
-        control,
-        packet: Arc::clone(&packet),
-        f,
+    let local = sched::local();
+    let hub = placement::place(local);
+    let identity = Spec::new(Location::caller()).identity(local, hub);
+    let (record, runner, listed) = record::new(Control::new(identity), Packet::new(), body(f));
+    local.map_or(hub, |local| local.shared).registry.insert(listed);
+    let Ok(runner) = runner.into_sendable() else {
+        unreachable!("its body and its result are `Send`")
     };
-    (Greenlet { packet }, task)
+    (Greenlet { record }, runner)
 }
 
-impl<F, T> Migrating<F, T>
-where
-    F: FnOnce() -> T,
-{
-    /// Runs it to its end, unless it was killed before. It will wait in `waiter`.
-    pub(crate) fn run(self, waiter: &'static Waiter) {
-        let Self { control, packet, f } = self;
-        if control.start(waiter) {
-            let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
-            packet.publish(result);
-        }
+/// Runs a migrating green thread to its end, unless it was killed before. It will wait in `waiter`.
+pub(crate) fn run_migrating(runner: SendRunner, waiter: &'static Waiter) {
+    let (control, running) = runner.into_runner().split();
+    if control.start(waiter) {
+        running.run();
     }
 }
 
-/// What runs on the carrier: `f`, and the publication of its result.
-fn body<F, T>(packet: Arc<Packet<T>>, f: F) -> impl FnOnce()
+/// What a green thread runs: `f`, and the publication of its result.
+fn body<F, T>(f: F) -> impl FnOnce(&Control, &Packet<T>)
 where
     F: FnOnce() -> T,
 {
-    move || {
+    move |control, packet| {
         let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
-        packet.publish(result);
+        packet.publish(control, result);
     }
 }
 

@@ -36,7 +36,8 @@ use crate::sched::interrupts::Interrupts;
 use crate::sched::slot::Slot;
 use crate::sched::timers::{Due, Timers};
 use crate::sched::word::Outcome;
-use crate::sched::{self, Body, HubShared, Local, Message, Start, Work, count};
+use crate::sched::record::Runner;
+use crate::sched::{self, HubShared, Local, Message, Work, count};
 
 /// Switches after which a hub polls even though work is ready.
 const SWITCHES: u32 = 256;
@@ -161,10 +162,11 @@ impl Hub {
     }
 
     /// Starts a green thread on an idle carrier, or a new one.
-    fn start(&self, start: Start) {
-        let slot = match self.local.take_idle(start.stack_size) {
+    fn start(&self, start: Runner) {
+        let stack_size = start.control().stack_size();
+        let slot = match self.local.take_idle(stack_size) {
             Some(slot) => slot,
-            None => match self.new_slot(start.stack_size) {
+            None => match self.new_slot(stack_size) {
                 Some(slot) => slot,
                 None => return self.hold(start),
             },
@@ -188,7 +190,7 @@ impl Hub {
 
     /// Keeps a start until a carrier becomes idle.
     #[cold]
-    fn hold(&self, start: Start) {
+    fn hold(&self, start: Runner) {
         static WARNED: std::sync::Once = std::sync::Once::new();
         WARNED.call_once(|| {
             log::warn!(
@@ -209,7 +211,7 @@ impl Hub {
         for start in self.local.take_movable() {
             self.local.shared.load_decrement();
             idle.load_increment();
-            start.control.set_hub(idle.id);
+            start.control().set_hub(idle.id);
             idle.send(Message::Start(start));
         }
     }
@@ -264,10 +266,10 @@ impl Hub {
         for message in self.messages.drain(..) {
             match message {
                 Message::Resume(slot) => self.local.push(Work::Resume(slot)),
-                Message::Start(start) => self.local.push(Work::Start(start.into())),
+                Message::Start(start) => self.local.push(Work::Start(start.into_runner())),
                 Message::StartAt(at, start) => {
                     self.local
-                        .timers(|timers| timers.start_at(at, start.into()));
+                        .timers(|timers| timers.start_at(at, start.into_runner()));
                 }
                 Message::CallAt(at, number, call) => {
                     self.local.timers(|timers| timers.call_at(at, number, call));
@@ -304,10 +306,12 @@ fn carrier_body() {
 }
 
 /// The start that a carrier may go on with: one that waits for a carrier, or the head of the FIFO.
-fn next_start(local: &'static Local, slot: &'static Slot) -> Option<Start> {
+fn next_start(local: &'static Local, slot: &'static Slot) -> Option<Runner> {
     let stack_size = slot.local.get().carrier.stack_size();
     let mut held = local.held.borrow_mut();
-    if let Some(index) = held.iter().position(|start| start.stack_size == stack_size) {
+    if let Some(index) = held
+        .iter()
+        .position(|start| start.control().stack_size() == stack_size) {
         let counter = &local.shared.counters.held;
         counter.store(counter.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         return held.remove(index);
@@ -324,18 +328,18 @@ fn next_start(local: &'static Local, slot: &'static Slot) -> Option<Start> {
 }
 
 /// Runs one green thread from start to end.
-fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Start) {
-    let Start { control, body, .. } = start;
-    control.set_slot(slot);
+fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Runner) {
+    let (control, running) = start.split();
     let alive = control.start(&slot.waiter);
     slot.adopt(control);
     local.parked_unwinding.set(thread::panicking());
-    let ended = catch_unwind(AssertUnwindSafe(|| match (body, alive) {
-        (Body::Movable(body), true) => body(),
-        (Body::Local(body), true) => body(),
-        // Killed before it ran: only its closure is dropped, here where it would have run.
-        (Body::Movable(body), false) => drop(body),
-        (Body::Local(body), false) => drop(body),
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        if alive {
+            running.run();
+        } else {
+            // Killed before it ran: only its closure is dropped, here where it would have run.
+            drop(running);
+        }
     }));
     if let Err(payload) = ended {
         // The body publishes its own panics: this one came from a destructor of the closure or of

@@ -51,8 +51,8 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (greenlet, task) = greenlet::migrating(f);
-    let coroutine = move || task.run(park::own_coroutine_waiter());
+    let (greenlet, runner) = greenlet::migrating(f);
+    let coroutine = move || greenlet::run_migrating(runner, park::own_coroutine_waiter());
     // SAFETY: the caller's promise is the one that `may` asks for; what is around `f` keeps nothing of
     // an OS thread across `f`.
     let handle = unsafe { may::coroutine::spawn(coroutine) };

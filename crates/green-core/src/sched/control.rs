@@ -1,17 +1,17 @@
-//! The control block of a green thread: who it is, how far it is, and whether it is to die.
+//! The control block of a green thread: who it is, how far it is, and where it waits.
 //!
 //! It holds nothing of the green thread's result, so that registry, killers and dumps can keep it
-//! alive from any OS thread without touching a value that may not be `Send`.
+//! alive from any OS thread without touching a value that may not be `Send` (`sched::record`).
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::HubShared;
 use super::slot::Slot;
-use super::waiter::Waiter;
+use super::waiter::{Target, Waiter};
+use crate::atomic_ref::AtomicRef;
 
 /// See the module documentation.
 pub(crate) struct Control {
@@ -21,29 +21,50 @@ pub(crate) struct Control {
     name: Option<Box<str>>,
     /// Where it was spawned.
     site: &'static Location<'static>,
-    /// One of [`State`].
-    state: AtomicU8,
     /// Where it waits, from its first run on.
-    waiter: OnceLock<&'static Waiter>,
-    /// The slot it runs in, if it is pinned, from its first run on.
-    slot: OnceLock<&'static Slot>,
+    waiter: AtomicRef<Waiter>,
     /// The hub whose registry lists it.
     registry: &'static HubShared,
-    /// Its key in that registry.
+    /// Its place in the order in which all green threads ended; once it has.
+    order: AtomicU64,
+    /// Its key in the registry.
     key: AtomicU32,
     /// The number of the hub it is placed on.
     hub: AtomicU32,
-    /// Its place in the order in which all green threads ended; once it has.
-    order: AtomicU64,
+    /// The stack it needs, in bytes.
+    stack_size: u32,
+    /// One of [`State`].
+    state: AtomicU8,
+    /// Where it may go before it has started.
+    mobility: Mobility,
 }
 
-impl fmt::Debug for Control {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control")
-            .field("id", &self.id)
-            .field("state", &self.state())
-            .finish_non_exhaustive()
-    }
+/// Where a green thread that has not started may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mobility {
+    /// To a hub with nothing to do.
+    Free,
+    /// Nowhere: its spawner chose the hub.
+    Fixed,
+}
+
+/// What is known of a green thread when it is made.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// Unique in the process.
+    pub(crate) id: NonZeroU64,
+    /// As given to the builder.
+    pub(crate) name: Option<Box<str>>,
+    /// Where it was spawned.
+    pub(crate) site: &'static Location<'static>,
+    /// The hub whose registry is to list it.
+    pub(crate) registry: &'static HubShared,
+    /// The number of the hub it is placed on.
+    pub(crate) hub: usize,
+    /// The stack it needs, in bytes.
+    pub(crate) stack_size: usize,
+    /// Where it may go before it has started.
+    pub(crate) mobility: Mobility,
 }
 
 /// How far a green thread is.
@@ -71,24 +92,20 @@ impl State {
 }
 
 impl Control {
-    /// A green thread that has not started, listed in `registry`.
-    pub(crate) fn new(
-        id: NonZeroU64,
-        name: Option<Box<str>>,
-        site: &'static Location<'static>,
-        registry: &'static HubShared,
-    ) -> Self {
+    /// A green thread that has not started.
+    pub(crate) fn new(identity: Identity) -> Self {
         Self {
-            id,
-            name,
-            site,
-            state: AtomicU8::new(State::New.bits()),
-            waiter: OnceLock::new(),
-            slot: OnceLock::new(),
-            registry,
-            key: AtomicU32::new(0),
-            hub: AtomicU32::new(0),
+            id: identity.id,
+            name: identity.name,
+            site: identity.site,
+            waiter: AtomicRef::none(),
+            registry: identity.registry,
             order: AtomicU64::new(0),
+            key: AtomicU32::new(0),
+            hub: AtomicU32::new(u32::try_from(identity.hub).unwrap_or(u32::MAX)),
+            stack_size: u32::try_from(identity.stack_size).unwrap_or(u32::MAX),
+            state: AtomicU8::new(State::New.bits()),
+            mobility: identity.mobility,
         }
     }
 
@@ -104,8 +121,28 @@ impl Control {
         self.site
     }
 
+    /// The stack it needs, in bytes.
+    #[inline]
+    pub(crate) fn stack_size(&self) -> usize {
+        self.stack_size as usize
+    }
+
+    /// Where it may go before it has started.
+    pub(crate) fn mobility(&self) -> Mobility {
+        self.mobility
+    }
+
+    /// Where it waits, from its first run on.
+    pub(crate) fn waiter(&self) -> Option<&'static Waiter> {
+        self.waiter.get()
+    }
+
+    /// The slot it runs in, if it is pinned, from its first run on.
     pub(crate) fn slot(&self) -> Option<&'static Slot> {
-        self.slot.get().copied()
+        match self.waiter()?.target() {
+            Target::Slot(slot) => Some(slot),
+            Target::Other(_) => None,
+        }
     }
 
     /// The hub whose registry lists it, and its key there.
@@ -139,13 +176,9 @@ impl Control {
         }
     }
 
+    #[inline]
     pub(crate) fn is_finished(&self) -> bool {
         self.state() == State::Finished
-    }
-
-    /// Where it waits, from its first run on.
-    pub(crate) fn waiter(&self) -> Option<&'static Waiter> {
-        self.waiter.get().copied()
     }
 
     /// The closure is about to run, and will wait in `waiter`, which this green thread adopts; false if it was
@@ -153,13 +186,8 @@ impl Control {
     pub(crate) fn start(&self, waiter: &'static Waiter) -> bool {
         waiter.adopt(self.id.get());
         // A killer that finds it started finds the waiter, too, and itself as the one who waits there.
-        let _ = self.waiter.set(waiter);
+        self.waiter.set(waiter);
         self.leave_new(State::Started)
-    }
-
-    /// It runs in `slot`.
-    pub(crate) fn set_slot(&self, slot: &'static Slot) {
-        let _ = self.slot.set(slot);
     }
 
     /// The green thread dies before it ran; false if it has run.
@@ -190,5 +218,14 @@ impl Control {
                 Ordering::Relaxed,
             )
             .is_ok()
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("id", &self.id)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
     }
 }

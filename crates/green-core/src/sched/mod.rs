@@ -7,7 +7,7 @@
 //!
 //! # Life of a green thread
 //!
-//! spawned ([`Start`] queued on its hub) → started (on a [`Slot`] that an idle carrier offers) → parked
+//! spawned (its [`Runner`] queued on its hub) → started (on a [`Slot`] that an idle carrier offers) → parked
 //! and resumed any number of times ([`wake`]) → finished (the slot goes to the next start, or idle).
 //!
 //! # Invariants
@@ -21,6 +21,10 @@ pub(crate) mod control;
 pub(crate) mod inbox;
 pub(crate) mod interrupts;
 pub(crate) mod placement;
+#[expect(unsafe_code, reason = "counts references to records: see its rules")]
+pub(crate) mod record;
+#[cfg(test)]
+mod record_tests;
 pub(crate) mod registry;
 pub(crate) mod slot;
 pub(crate) mod timers;
@@ -34,11 +38,12 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use control::Control;
+use control::Mobility;
 use inbox::Inbox;
+use record::{Runner, SendRunner};
 use registry::Registry;
 use slot::{Slot, SlotLocal};
 use timers::Timers;
@@ -90,9 +95,9 @@ pub(crate) enum Message {
     /// Resume this slot: the sender claimed the end of its wait.
     Resume(&'static Slot),
     /// Start this green thread.
-    Start(RemoteStart),
+    Start(SendRunner),
     /// Start this green thread at a time.
-    StartAt(Instant, RemoteStart),
+    StartAt(Instant, SendRunner),
     /// Call this at a time; the number tells it from others of the same time.
     CallAt(Instant, u64, Call),
     /// Do not call it after all.
@@ -110,82 +115,13 @@ impl fmt::Debug for Call {
     }
 }
 
-/// A green thread to start that may be handed to another hub.
-pub(crate) struct RemoteStart {
-    /// Who it is.
-    pub(crate) control: Arc<Control>,
-    /// Runs the closure and publishes its result; dropped if it was killed first.
-    pub(crate) body: Box<dyn FnOnce() + Send>,
-    /// Whether it may be handed to yet another hub.
-    pub(crate) mobility: Mobility,
-    /// The stack it needs, in bytes.
-    pub(crate) stack_size: usize,
-}
-
-/// Where a green thread that has not started may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mobility {
-    /// To a hub with nothing to do.
-    Free,
-    /// Nowhere: its spawner chose the hub.
-    Fixed,
-}
-
-impl fmt::Debug for RemoteStart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoteStart")
-            .field("control", &self.control)
-            .finish_non_exhaustive()
-    }
-}
-
-impl From<RemoteStart> for Start {
-    fn from(start: RemoteStart) -> Self {
-        let body = match start.mobility {
-            Mobility::Free => Body::Movable(start.body),
-            Mobility::Fixed => Body::Local(start.body),
-        };
-        Self {
-            control: start.control,
-            body,
-            stack_size: start.stack_size,
-        }
-    }
-}
-
-/// A green thread to start on this hub.
-pub(crate) struct Start {
-    /// Who it is.
-    pub(crate) control: Arc<Control>,
-    /// Its closure.
-    pub(crate) body: Body,
-    /// The stack it needs, in bytes.
-    pub(crate) stack_size: usize,
-}
-
-impl fmt::Debug for Start {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Start")
-            .field("control", &self.control)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The closure of a green thread that has not started.
-pub(crate) enum Body {
-    /// May start on any hub.
-    Movable(Box<dyn FnOnce() + Send>),
-    /// Must start, or be dropped, on the hub where it was spawned.
-    Local(Box<dyn FnOnce()>),
-}
-
 /// One entry of the ready FIFO.
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Resume the green thread in this slot.
     Resume(&'static Slot),
     /// Start this green thread.
-    Start(Start),
+    Start(Runner),
 }
 
 impl HubShared {
@@ -246,11 +182,11 @@ pub(crate) struct Local {
     /// The slot whose green thread runs.
     current: Cell<Option<(&'static Slot, &'static SlotLocal)>>,
     /// The start that the carrier being resumed is to run.
-    pub(crate) next: Cell<Option<Start>>,
+    pub(crate) next: Cell<Option<Runner>>,
     /// Carriers that wait for a green thread, the warmest last, by stack size.
     idle: RefCell<BTreeMap<usize, Vec<&'static Slot>>>,
     /// Starts that wait for a carrier to become idle.
-    pub(crate) held: RefCell<VecDeque<Start>>,
+    pub(crate) held: RefCell<VecDeque<Runner>>,
     /// The deadlines.
     timers: RefCell<Timers>,
     /// Green threads that are parked while they unwind.
@@ -365,38 +301,32 @@ impl Local {
     }
 
     /// Takes the head of the FIFO if it is a start that fits a stack of `stack_size` bytes.
-    pub(crate) fn pop_start(&self, stack_size: usize) -> Option<Start> {
+    pub(crate) fn pop_start(&self, stack_size: usize) -> Option<Runner> {
         let mut ready = self.ready.borrow_mut();
         match ready.front() {
-            Some(Work::Start(start)) if start.stack_size == stack_size => {}
+            Some(Work::Start(runner)) if runner.control().stack_size() == stack_size => {}
             _ => return None,
         }
         self.starts.set(self.starts.get() - 1);
         match ready.pop_front() {
-            Some(Work::Start(start)) => Some(start),
+            Some(Work::Start(runner)) => Some(runner),
             _ => None,
         }
     }
 
     /// Takes up to half of the starts that may run elsewhere, the youngest first.
-    pub(crate) fn take_movable(&self) -> Vec<RemoteStart> {
+    pub(crate) fn take_movable(&self) -> Vec<SendRunner> {
         let want = self.starts.get() / 2;
         let mut taken = Vec::with_capacity(want);
         let mut kept = Vec::new();
         let mut ready = self.ready.borrow_mut();
         while taken.len() < want {
             match ready.pop_back() {
-                Some(Work::Start(Start {
-                    control,
-                    body: Body::Movable(body),
-                    stack_size,
-                })) => {
-                    taken.push(RemoteStart {
-                        control,
-                        body,
-                        stack_size,
-                        mobility: Mobility::Free,
-                    });
+                Some(Work::Start(runner)) if runner.control().mobility() == Mobility::Free => {
+                    match runner.into_sendable() {
+                        Ok(runner) => taken.push(runner),
+                        Err(runner) => kept.push(Work::Start(runner)),
+                    }
                 }
                 Some(other) => kept.push(other),
                 None => break,

@@ -1,11 +1,10 @@
 //! Every live green thread of a hub, for counts and dumps.
 
-use std::sync::Arc;
-
 use parking_lot::Mutex;
 use slab::Slab;
 
 use super::control::Control;
+use super::record::ControlRef;
 
 /// The control blocks of the green threads that were spawned on one hub and have not finished.
 #[derive(Debug, Default)]
@@ -17,16 +16,18 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Listed {
     /// By the key that each control block remembers.
-    live: Slab<Arc<Control>>,
+    live: Slab<ControlRef>,
     /// How many have been taken off.
     ended: u64,
 }
 
 impl Registry {
     /// Lists `control`, which remembers its key.
-    pub(crate) fn insert(&self, control: &Arc<Control>) {
-        let key = self.listed.lock().live.insert(Arc::clone(control));
-        control.set_key(key);
+    pub(crate) fn insert(&self, control: ControlRef) {
+        let mut listed = self.listed.lock();
+        let entry = listed.live.vacant_entry();
+        control.set_key(entry.key());
+        entry.insert(control);
     }
 
     /// Takes a green thread off its list.
@@ -40,12 +41,12 @@ impl Registry {
     }
 
     /// The live green threads.
-    pub(crate) fn snapshot(&self) -> Vec<Arc<Control>> {
+    pub(crate) fn snapshot(&self) -> Vec<ControlRef> {
         self.listed
             .lock()
             .live
             .iter()
-            .map(|(_, control)| Arc::clone(control))
+            .map(|(_, control)| control.clone())
             .collect()
     }
 

@@ -5,11 +5,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::control::Control;
+use super::record::ControlRef;
 use super::interrupts::Interrupts;
 use super::waiter::{Target, Waiter};
 use super::{HubShared, WaitFor};
@@ -46,7 +46,7 @@ pub(crate) struct SlotLocal {
     /// Whether it parked while unwinding (counted in `Local::parked_unwinding`).
     pub(crate) parked_unwinding: Cell<bool>,
     /// The green thread that runs here.
-    control: RefCell<Option<Arc<Control>>>,
+    control: RefCell<Option<ControlRef>>,
 }
 
 impl fmt::Debug for SlotLocal {
@@ -78,14 +78,14 @@ impl Slot {
     }
 
     /// `control` runs here from now on.
-    pub(crate) fn adopt(&self, control: Arc<Control>) {
+    pub(crate) fn adopt(&self, control: ControlRef) {
         let local = self.local.get();
         local.interrupts.reset();
         *local.control.borrow_mut() = Some(control);
     }
 
     /// The green thread that ran here is gone.
-    pub(crate) fn release(&self) -> Option<Arc<Control>> {
+    pub(crate) fn release(&self) -> Option<ControlRef> {
         self.local.get().control.borrow_mut().take()
     }
 
@@ -96,7 +96,7 @@ impl Slot {
     }
 
     /// The control block of the green thread that runs here.
-    pub(crate) fn control(&self) -> Option<Arc<Control>> {
+    pub(crate) fn control(&self) -> Option<ControlRef> {
         self.local.get().control.borrow().clone()
     }
 

@@ -21,7 +21,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Instant;
 
 use super::slot::Slot;
-use super::{Call, Start};
+use super::Call;
+use super::record::Runner;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ pub(crate) struct Timers {
     /// Orders entries of equal time.
     sequence: u64,
     /// Green threads that start later, by time and order.
-    starts: BTreeMap<(Instant, u64), Start>,
+    starts: BTreeMap<(Instant, u64), Runner>,
     /// What is to be called for callers without a hub, by time and number.
     calls: BTreeMap<(Instant, u64), Call>,
 }
@@ -81,7 +82,7 @@ pub(crate) enum Due {
     /// The wait of this slot has reached its deadline.
     Wait(&'static Slot),
     /// This green thread is to start.
-    Start(Start),
+    Start(Runner),
     /// This is to be called.
     Call(Call),
 }
@@ -106,17 +107,17 @@ impl Timers {
     }
 
     /// Starts a green thread at `at`; returns what [`Timers::cancel_start`] takes.
-    pub(crate) fn start_at(&mut self, at: Instant, start: Start) {
+    pub(crate) fn start_at(&mut self, at: Instant, start: Runner) {
         self.sequence += 1;
         self.starts.insert((at, self.sequence), start);
     }
 
     /// Takes back a green thread that was to start later.
-    pub(crate) fn cancel_start(&mut self, id: u64) -> Option<Start> {
+    pub(crate) fn cancel_start(&mut self, id: u64) -> Option<Runner> {
         let key = *self
             .starts
             .iter()
-            .find(|(_, start)| start.control.id().get() == id)?
+            .find(|(_, start)| start.control().id().get() == id)?
             .0;
         self.starts.remove(&key)
     }

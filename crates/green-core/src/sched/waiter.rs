@@ -78,6 +78,15 @@ impl Waiter {
         );
     }
 
+    /// What it wakes.
+    #[cfg(not(green_loom))]
+    pub(crate) fn target(&self) -> Target {
+        *self
+            .target
+            .get()
+            .expect("a waiter has its target before it is used")
+    }
+
     /// Tries to end the wait that is open now, if one is; the caller has just unlinked the waiter (so, by
     /// invariant 1, that is the wait it was linked for), and must wake it if this is true.
     #[inline]
