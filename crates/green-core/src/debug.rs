@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::sched::control::State;
+use crate::sched::registry::{MIGRATING, Registry};
 use crate::sched::{self, WaitFor};
 use crate::{reactor, threadpool};
 
@@ -52,12 +53,14 @@ pub fn stats() -> Stats {
         blocking_threads: threadpool::threads(),
         ..Stats::default()
     };
+    for registry in registries() {
+        let (live, ended) = registry.counts();
+        stats.live += live;
+        stats.finished += ended;
+    }
     for hub in sched::hubs() {
         let counters = &hub.counters;
         stats.hubs += 1;
-        let (live, ended) = hub.registry.counts();
-        stats.live += live;
-        stats.finished += ended;
         stats.switches += counters.switches.load(Ordering::Relaxed);
         stats.polls += counters.polls.load(Ordering::Relaxed);
         stats.carriers += counters.carriers.load(Ordering::Relaxed);
@@ -88,10 +91,7 @@ pub fn stats() -> Stats {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn dump(out: &mut impl Write) -> io::Result<()> {
-    let mut live: Vec<_> = sched::hubs()
-        .iter()
-        .flat_map(|hub| hub.registry.snapshot())
-        .collect();
+    let mut live: Vec<_> = registries().flat_map(Registry::snapshot).collect();
     live.sort_by_key(|control| control.id());
     writeln!(out, "{} green threads", live.len())?;
     let now = sched::clock(Instant::now());
@@ -118,4 +118,10 @@ pub fn dump(out: &mut impl Write) -> io::Result<()> {
         writeln!(out, ", spawned at {}", control.site())?;
     }
     Ok(())
+}
+
+/// Everything that lists green threads.
+fn registries() -> impl Iterator<Item = &'static Registry> {
+    let hubs = sched::hubs().iter().map(|hub| &hub.registry);
+    hubs.chain([&MIGRATING])
 }

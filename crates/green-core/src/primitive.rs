@@ -10,12 +10,12 @@ pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 #[cfg(green_loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-#[cfg(green_loom)]
 #[cfg(test)]
 pub(crate) use loom::sync::Arc;
 #[cfg(green_loom)]
 pub(crate) use loom::sync::MutexGuard;
+#[cfg(green_loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(green_loom)]
 pub(crate) use model::{Condvar, Mutex};
 

@@ -69,8 +69,8 @@ impl Builder {
                 "there is no hub of that number",
             ));
         }
-        let live: usize = hubs.iter().map(|hub| hub.load()).sum();
-        if live >= config::freeze().max_carriers {
+        let live: u64 = hubs.iter().map(|hub| hub.load()).sum();
+        if usize::try_from(live).unwrap_or(usize::MAX) >= config::freeze().max_carriers {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let spec = Spec {

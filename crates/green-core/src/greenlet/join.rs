@@ -81,12 +81,12 @@ fn join_until<T, G: Borrow<Greenlet<T>>>(
 ) -> Vec<Greenlet<T>> {
     let mut greenlets: Vec<Greenlet<T>> =
         greenlets.into_iter().map(|g| g.borrow().clone()).collect();
-    for greenlet in &greenlets {
-        if !greenlet.ready() && !greenlet.record.wait(deadline, Mode::Interruptible) {
-            break;
-        }
+    let all = greenlets
+        .iter()
+        .all(|greenlet| greenlet.ready() || greenlet.record.wait(deadline, Mode::Interruptible));
+    if !all {
+        greenlets.retain(Greenlet::ready);
     }
-    greenlets.retain(Greenlet::ready);
     greenlets.sort_by_key(|greenlet| greenlet.control().order());
     greenlets
 }

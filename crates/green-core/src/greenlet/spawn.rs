@@ -7,9 +7,10 @@ use super::Greenlet;
 use super::packet::{Packet, failure};
 use crate::error::Failure;
 use crate::sched::control::{Control, Identity, Mobility};
-use crate::sched::record::{self, ControlRef, SendRunner};
+use crate::sched::record::{self, SendRunner};
+use crate::sched::registry::MIGRATING;
 use crate::sched::waiter::Waiter;
-use crate::sched::{self, HubShared, Local, Message, Work, placement};
+use crate::sched::{self, HubShared, Local, Message, Work, count, placement};
 use crate::{config, hub};
 
 /// Runs `f` in a green thread.
@@ -66,7 +67,8 @@ where
     let identity = Spec::new(Location::caller()).identity(Some(local), local.shared);
     let (record, runner, listed) =
         record::new_local(Control::new(identity), Packet::new(), body(f));
-    enlist(listed, local.shared, Some(local));
+    local.shared.registry.insert(listed);
+    count(&local.shared.counters.placed, 1);
     local.push(Work::Start(runner));
     Greenlet { record }
 }
@@ -152,7 +154,7 @@ impl Spec {
             id: sched::new_id(local),
             name: self.name,
             site: self.site,
-            registry: local.map_or(target, |local| local.shared),
+            registry: &local.map_or(target, |local| local.shared).registry,
             hub: target.id,
             stack_size: self
                 .stack_size
@@ -175,39 +177,36 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    hub::start();
     let local = sched::local();
+    if local.is_none() {
+        hub::start();
+    }
     let target = spec
         .hub
         .map_or_else(|| placement::place(local), |hub| sched::hubs()[hub]);
     let at = spec.at;
     let identity = spec.identity(local, target);
+    let registry = identity.registry;
     let (record, runner, listed) = record::new(Control::new(identity), Packet::new(), body(f));
-    enlist(listed, target, local);
+    registry.insert(listed);
     let greenlet = Greenlet { record };
     if let Some(local) = local
         && std::ptr::eq(local.shared, target)
     {
+        count(&target.counters.placed, 1);
         match at {
             Some(at) => local.timers(|timers| timers.start_at(at, runner)),
             None => local.push(Work::Start(runner)),
         }
         return greenlet;
     }
+    target.place_from_elsewhere();
     match (runner.into_sendable(), at) {
         (Ok(runner), Some(at)) => target.send(Message::StartAt(at, runner)),
         (Ok(runner), None) => target.send(Message::Start(runner)),
         (Err(_), _) => unreachable!("its body and its result are `Send`"),
     }
     greenlet
-}
-
-/// Lists a new green thread, which is placed on `target`, with the registry of its spawner.
-#[inline]
-fn enlist(control: ControlRef, target: &'static HubShared, local: Option<&'static Local>) {
-    let registry = local.map_or(target, |local| local.shared);
-    registry.registry.insert(control);
-    target.load_increment();
 }
 
 /// Makes a green thread that is to run `f` on `may`, by [`run_migrating`].
@@ -217,12 +216,16 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    hub::start();
     let local = sched::local();
-    let hub = placement::place(local);
-    let identity = Spec::new(Location::caller()).identity(local, hub);
+    if local.is_none() {
+        hub::start();
+    }
+    let identity = Identity {
+        registry: &MIGRATING,
+        ..Spec::new(Location::caller()).identity(local, placement::place(local))
+    };
     let (record, runner, listed) = record::new(Control::new(identity), Packet::new(), body(f));
-    local.map_or(hub, |local| local.shared).registry.insert(listed);
+    MIGRATING.insert(listed);
     let Ok(runner) = runner.into_sendable() else {
         unreachable!("its body and its result are `Send`")
     };
@@ -231,8 +234,8 @@ where
 
 /// Runs a migrating green thread to its end, unless it was killed before. It will wait in `waiter`.
 pub(crate) fn run_migrating(runner: SendRunner, waiter: &'static Waiter) {
-    let (control, running) = runner.into_runner().split();
-    if control.start(waiter) {
+    let running = runner.into_runner().begin();
+    if running.control().start(waiter) {
         running.run();
     }
 }

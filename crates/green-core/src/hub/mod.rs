@@ -33,10 +33,10 @@ use crate::park::Caller;
 use crate::reactor::{self, Events};
 use crate::sched::control::Control;
 use crate::sched::interrupts::Interrupts;
-use crate::sched::slot::Slot;
+use crate::sched::record::Runner;
+use crate::sched::slot::{Slot, SlotLocal};
 use crate::sched::timers::{Due, Timers};
 use crate::sched::word::Outcome;
-use crate::sched::record::Runner;
 use crate::sched::{self, HubShared, Local, Message, Work, count};
 
 /// Switches after which a hub polls even though work is ready.
@@ -209,8 +209,8 @@ impl Hub {
         let idle = sched::hubs().iter().find(|hub| hub.inbox().is_asleep());
         let Some(idle) = idle else { return };
         for start in self.local.take_movable() {
-            self.local.shared.load_decrement();
-            idle.load_increment();
+            count(&self.local.shared.counters.left, 1);
+            idle.place_from_elsewhere();
             start.control().set_hub(idle.id);
             idle.send(Message::Start(start));
         }
@@ -294,11 +294,11 @@ impl Hub {
 fn carrier_body() {
     loop {
         let local = sched::local().expect("a carrier runs on its hub");
-        let (slot, _) = local.current().expect("a carrier runs in a slot");
+        let (slot, own) = local.current().expect("a carrier runs in a slot");
         let mut next = local.next.take();
         while let Some(start) = next {
-            run_green_thread(local, slot, start);
-            next = next_start(local, slot);
+            run_green_thread(local, slot, own, start);
+            next = next_start(local, own);
         }
         local.put_idle(slot);
         engine::park();
@@ -306,12 +306,13 @@ fn carrier_body() {
 }
 
 /// The start that a carrier may go on with: one that waits for a carrier, or the head of the FIFO.
-fn next_start(local: &'static Local, slot: &'static Slot) -> Option<Runner> {
-    let stack_size = slot.local.get().carrier.stack_size();
+fn next_start(local: &'static Local, own: &'static SlotLocal) -> Option<Runner> {
+    let stack_size = own.carrier.stack_size();
     let mut held = local.held.borrow_mut();
     if let Some(index) = held
         .iter()
-        .position(|start| start.control().stack_size() == stack_size) {
+        .position(|start| start.control().stack_size() == stack_size)
+    {
         let counter = &local.shared.counters.held;
         counter.store(counter.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         return held.remove(index);
@@ -328,32 +329,40 @@ fn next_start(local: &'static Local, slot: &'static Slot) -> Option<Runner> {
 }
 
 /// Runs one green thread from start to end.
-fn run_green_thread(local: &'static Local, slot: &'static Slot, start: Runner) {
-    let (control, running) = start.split();
+fn run_green_thread(
+    local: &'static Local,
+    slot: &'static Slot,
+    own: &'static SlotLocal,
+    start: Runner,
+) {
+    count(&local.shared.counters.left, 1);
+    let running = start.begin();
+    let control = running.control();
+    let (id, site) = (control.id(), control.site());
     let alive = control.start(&slot.waiter);
-    slot.adopt(control);
+    own.adopt(running);
     local.parked_unwinding.set(thread::panicking());
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        if alive {
-            running.run();
-        } else {
-            // Killed before it ran: only its closure is dropped, here where it would have run.
-            drop(running);
-        }
+        own.running(|running| {
+            if alive {
+                running.run();
+            } else {
+                // Killed before it ran: only its closure is dropped, here where it would have run.
+                running.drop_body();
+            }
+        });
+        // If no handle is left, its result goes, too.
+        drop(own.release());
     }));
     if let Err(payload) = ended {
         // The body publishes its own panics: this one came from a destructor of the closure or of
         // the result, which nobody is left to be told of.
-        slot.with_control(|control| {
-            log::error!(
-                "green: a destructor panicked at the end of {}",
-                label(control)
-            );
-        });
+        log::error!(
+            "green: a destructor panicked at the end of green thread #{id}, spawned at {site}"
+        );
         leak(payload);
+        drop(own.release());
     }
-    local.shared.load_decrement();
-    drop(slot.release());
 }
 
 /// Gives up a payload without running its destructor, which may panic where nothing may unwind.

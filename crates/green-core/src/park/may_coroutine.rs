@@ -156,9 +156,7 @@ pub(super) fn begin(parker: &MayParker, mode: Mode) -> Result<Opened, Interrupt>
 
 /// See `Caller::park`.
 pub(super) fn park(parker: &'static MayParker, episode: Episode, deadline: Deadline) -> Wake {
-    let timer = deadline
-        .instant()
-        .map(|at| Timer::set(parker, episode, at));
+    let timer = deadline.instant().map(|at| Timer::set(parker, episode, at));
     let waiter = &parker.waiter;
     let outcome = loop {
         fence(Ordering::SeqCst);

@@ -108,8 +108,9 @@ pub(super) fn begin(parker: &OsParker, mode: Mode) -> Opened {
 /// Interrupts are deferred by a mask and while the OS thread unwinds.
 #[cfg(not(green_loom))]
 fn effective_mode(mode: Mode) -> Mode {
-    let (no_park, masked) = interrupts(|interrupts| (interrupts.is_no_park(), interrupts.is_masked()))
-        .unwrap_or_default();
+    let (no_park, masked) =
+        interrupts(|interrupts| (interrupts.is_no_park(), interrupts.is_masked()))
+            .unwrap_or_default();
     if no_park {
         super::no_park_violation();
     }

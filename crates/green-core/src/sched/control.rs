@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::HubShared;
+use super::registry::Registry;
 use super::slot::Slot;
 use super::waiter::{Target, Waiter};
 use crate::atomic_ref::AtomicRef;
@@ -23,8 +23,8 @@ pub(crate) struct Control {
     site: &'static Location<'static>,
     /// Where it waits, from its first run on.
     waiter: AtomicRef<Waiter>,
-    /// The hub whose registry lists it.
-    registry: &'static HubShared,
+    /// The registry that lists it.
+    registry: &'static Registry,
     /// Its place in the order in which all green threads ended; once it has.
     order: AtomicU64,
     /// Its key in the registry.
@@ -57,8 +57,8 @@ pub(crate) struct Identity {
     pub(crate) name: Option<Box<str>>,
     /// Where it was spawned.
     pub(crate) site: &'static Location<'static>,
-    /// The hub whose registry is to list it.
-    pub(crate) registry: &'static HubShared,
+    /// The registry that is to list it.
+    pub(crate) registry: &'static Registry,
     /// The number of the hub it is placed on.
     pub(crate) hub: usize,
     /// The stack it needs, in bytes.
@@ -145,8 +145,8 @@ impl Control {
         }
     }
 
-    /// The hub whose registry lists it, and its key there.
-    pub(crate) fn registration(&self) -> (&'static HubShared, usize) {
+    /// The registry that lists it, and its key there.
+    pub(crate) fn registration(&self) -> (&'static Registry, usize) {
         (self.registry, self.key.load(Ordering::Relaxed) as usize)
     }
 

@@ -37,8 +37,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use control::Mobility;
@@ -60,8 +60,6 @@ pub(crate) struct HubShared {
     bell: OwnedFd,
     /// The live green threads that were spawned here.
     pub(crate) registry: Registry,
-    /// Green threads that were placed here and have not finished.
-    load: AtomicUsize,
     /// Counters for `stats`; written by the hub only.
     pub(crate) counters: Counters,
 }
@@ -69,6 +67,12 @@ pub(crate) struct HubShared {
 /// What a hub counts. Only the hub's own OS thread writes, so an increment is a load and a store.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    /// Green threads that the hub placed on itself.
+    pub(crate) placed: AtomicU64,
+    /// Green threads that others placed here. The one counter that others write.
+    pub(crate) placed_by_others: AtomicU64,
+    /// Green threads that were placed here and have ended, or went elsewhere before they started.
+    pub(crate) left: AtomicU64,
     /// Times a carrier was switched to.
     pub(crate) switches: AtomicU64,
     /// Carriers made.
@@ -131,8 +135,7 @@ impl HubShared {
             id,
             inbox: Inbox::new(),
             bell,
-            registry: Registry::default(),
-            load: AtomicUsize::new(0),
+            registry: Registry::new(),
             counters: Counters::default(),
         }
     }
@@ -154,20 +157,22 @@ impl HubShared {
             let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
         }
     }
+}
 
-    /// How many green threads were placed here and have not finished.
-    pub(crate) fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
+impl HubShared {
+    /// About how many green threads burden the hub.
+    pub(crate) fn load(&self) -> u64 {
+        let counters = &self.counters;
+        let placed = counters.placed.load(Ordering::Relaxed)
+            + counters.placed_by_others.load(Ordering::Relaxed);
+        placed.saturating_sub(counters.left.load(Ordering::Relaxed))
     }
 
-    /// A green thread was placed here.
-    pub(crate) fn load_increment(&self) {
-        self.load.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A green thread that was placed here finished, or went elsewhere.
-    pub(crate) fn load_decrement(&self) {
-        self.load.fetch_sub(1, Ordering::Relaxed);
+    /// Another OS thread places a green thread here.
+    pub(crate) fn place_from_elsewhere(&self) {
+        self.counters
+            .placed_by_others
+            .fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -7,7 +7,7 @@
 use super::{HubShared, Local, hubs};
 
 /// How many more live green threads the spawner's hub may have before a new one goes elsewhere.
-const IMBALANCE: usize = 64;
+const IMBALANCE: u64 = 64;
 
 /// The hub for a green thread that the calling OS thread spawns; `local` is its own hub.
 pub(crate) fn place(local: Option<&'static Local>) -> &'static HubShared {

@@ -14,9 +14,9 @@
 //!
 //! # Invariants
 //!
-//! 1. The memory is freed when `references` goes to 0; `owners` greater than 0 counts as one reference.
-//! 2. The payload is dropped, once, by whoever takes `owners` to 0. Who has an `Owner` or a `Runner` is counted
-//!    in `owners`.
+//! 1. The memory is freed by whoever takes the references to 0; all owners together count as one reference.
+//! 2. The payload is dropped, once, by whoever takes the owners to 0. Who has an `Owner`, a `Runner` or a
+//!    `Running` is counted as an owner; the latter two also as a reference.
 //! 3. The body is moved out or dropped, once, by the one `Runner`. After that nobody touches it.
 //! 4. `Header` is the first field of [`Inner`], and `Inner` of [`Record`], both `repr(C)`: a pointer to a record is
 //!    one to its header. It is made from the whole allocation, so it may be used for all of it.
@@ -26,16 +26,16 @@
 //! # Memory ordering
 //!
 //! As in std's `Arc`: a decrement releases, and whoever takes a count to 0 acquires before it drops or frees, so
-//! all uses come before.
+//! all uses come before. Both counts are in one word, so that a runner gives up both at once.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::control::Control;
 
@@ -47,10 +47,8 @@ impl<P, F: FnOnce(&Control, &P) + 'static> Body<P> for F {}
 /// The start of every record.
 #[repr(C)]
 struct Header {
-    /// Those who keep the payload.
-    owners: AtomicUsize,
-    /// Those who keep the memory.
-    references: AtomicUsize,
+    /// How many keep the memory, in units of [`REFERENCE`], and the payload, in units of [`OWNER`].
+    counts: AtomicU64,
     /// What depends on the types of payload and body.
     table: &'static Table,
     /// Who it is.
@@ -96,7 +94,7 @@ impl<P: 'static, F: Body<P>> Record<P, F> {
     /// # Safety
     ///
     /// `header` is that of a record of this type whose body is there and is the caller's (invariant 3), and the
-    /// caller is counted in `owners`.
+    /// caller is counted as an owner.
     unsafe fn run(header: NonNull<Header>) {
         // SAFETY: a record of this type, by the caller; alive, because the caller is counted.
         let record = unsafe { header.cast::<Self>().as_ref() };
@@ -117,8 +115,8 @@ impl<P: 'static, F: Body<P>> Record<P, F> {
 
     /// # Safety
     ///
-    /// `header` is that of a record of this type; the caller has taken `owners` to 0 and is counted in
-    /// `references`.
+    /// `header` is that of a record of this type; the caller has taken the owners to 0 and is counted as a
+    /// reference.
     unsafe fn drop_payload(header: NonNull<Header>) {
         let inner = header.cast::<Inner<P>>().as_ptr();
         // SAFETY: the memory is there, and nobody else reaches the payload any more (invariant 2).
@@ -159,10 +157,8 @@ fn allocate<P: 'static, F: Body<P>>(
     let value = Record {
         inner: Inner {
             header: Header {
-                // The handle and the runner.
-                owners: AtomicUsize::new(2),
-                // Those together, the runner's own, and the registry's.
-                references: AtomicUsize::new(3),
+                // The handle and the runner; these together, the runner, and the registry.
+                counts: AtomicU64::new(2 * OWNER + 3 * REFERENCE),
                 table: &Record::<P, F>::TABLE,
                 control,
                 sendable,
@@ -181,22 +177,76 @@ fn allocate<P: 'static, F: Body<P>>(
     (owner, Runner(header), ControlRef(header))
 }
 
-/// Takes one owner away.
+/// One that keeps the memory.
+const REFERENCE: u64 = 1;
+/// One that keeps the payload.
+const OWNER: u64 = 1 << 32;
+
+/// Gives up what the caller is counted for: an owner, a reference, or one of each.
 ///
 /// # Safety
 ///
-/// The caller is counted in `owners`, and is not any more after this.
+/// The caller is counted so, and is not any more after this.
 #[inline]
-unsafe fn release_owner(header: NonNull<Header>) {
+unsafe fn release(header: NonNull<Header>, counted: u64) {
     // SAFETY: the caller is counted, so the memory is there.
-    let this = unsafe { header.as_ref() };
-    if this.owners.fetch_sub(1, Ordering::Release) == 1 {
-        fence(Ordering::Acquire);
-        // The reference of all owners together: given back also if the payload's destructor panics.
-        let _reference = ControlRef(header);
-        // SAFETY: the table belongs to the record; the caller took `owners` to 0, and `_reference` is counted.
-        unsafe { (this.table.drop_payload)(header) };
+    let counts = unsafe { &header.as_ref().counts };
+    let left = counts.fetch_sub(counted, Ordering::Release) - counted;
+    if left < OWNER && counted >= OWNER {
+        // SAFETY: that was the last owner.
+        unsafe { drop_payload(header) };
+    } else if left == 0 {
+        // SAFETY: that was the last reference.
+        unsafe { free(header) };
     }
+}
+
+/// After the last owner: drops the payload, and gives up the reference that all owners together are.
+///
+/// # Safety
+///
+/// The caller took the owners to 0.
+#[inline]
+unsafe fn drop_payload(header: NonNull<Header>) {
+    /// Gives the reference up also if the payload's destructor panics.
+    struct Owners(NonNull<Header>);
+
+    impl Drop for Owners {
+        #[inline]
+        fn drop(&mut self) {
+            // SAFETY: the owners' reference is counted until the end of this function.
+            let counts = unsafe { &self.0.as_ref().counts };
+            // A reference that is alone stays alone: it is made from an owner or from another one.
+            if counts.load(Ordering::Acquire) == REFERENCE
+                || counts.fetch_sub(REFERENCE, Ordering::Release) == REFERENCE
+            {
+                // SAFETY: that was the last reference.
+                unsafe { free(self.0) };
+            }
+        }
+    }
+
+    fence(Ordering::Acquire);
+    let _owners = Owners(header);
+    // SAFETY: the owners' reference keeps the memory; the table belongs to the record; nobody else has the
+    // payload (invariant 2).
+    unsafe { (header.as_ref().table.drop_payload)(header) };
+}
+
+/// Frees a record whose payload and body are gone.
+///
+/// # Safety
+///
+/// Nobody is counted any more.
+#[inline]
+unsafe fn free(header: NonNull<Header>) {
+    fence(Ordering::Acquire);
+    // SAFETY: the memory is there until it is given back below.
+    let layout = unsafe { header.as_ref().table.layout };
+    // SAFETY: nobody else reaches it (invariant 1); payload and body are gone (invariants 2 and 3).
+    unsafe { header.drop_in_place() };
+    // SAFETY: allocated with this layout, and not used any more.
+    unsafe { dealloc(header.as_ptr().cast(), layout) };
 }
 
 /// Keeps the payload. As `Arc<P>`.
@@ -222,7 +272,7 @@ impl<P> Owner<P> {
 
     #[inline]
     fn record(&self) -> &Inner<P> {
-        // SAFETY: counted in `owners`: memory and payload are there.
+        // SAFETY: counted as an owner: memory and payload are there.
         unsafe { self.inner.as_ref() }
     }
 }
@@ -239,8 +289,7 @@ impl<P> Deref for Owner<P> {
 impl<P> Clone for Owner<P> {
     #[inline]
     fn clone(&self) -> Self {
-        let before = self.record().header.owners.fetch_add(1, Ordering::Relaxed);
-        abort_on_overflow(before);
+        count(&self.record().header.counts, OWNER);
         Self {
             inner: self.inner,
             owns: PhantomData,
@@ -252,7 +301,7 @@ impl<P> Drop for Owner<P> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: this one is counted, and goes.
-        unsafe { release_owner(self.inner.cast()) };
+        unsafe { release(self.inner.cast(), OWNER) };
     }
 }
 
@@ -263,21 +312,25 @@ pub(crate) struct Runner(NonNull<Header>);
 
 impl Runner {
     /// Who it is.
+    #[inline]
     pub(crate) fn control(&self) -> &Control {
-        // SAFETY: counted in `owners`, so the memory is there.
+        // SAFETY: counted, so the memory is there.
         unsafe { &self.0.as_ref().control }
     }
 
-    /// Takes the right and a reference to the control block apart.
+    /// On the OS thread where it is to run.
     #[inline]
-    pub(crate) fn split(self) -> (ControlRef, Running) {
+    pub(crate) fn begin(self) -> Running {
         let header = ManuallyDrop::new(self).0;
-        (ControlRef(header), Running(header))
+        Running {
+            header,
+            has_body: Cell::new(true),
+        }
     }
 
     /// Makes it ready to go to another OS thread, if it may.
     pub(crate) fn into_sendable(self) -> Result<SendRunner, Self> {
-        // SAFETY: counted in `owners`, so the memory is there.
+        // SAFETY: counted, so the memory is there.
         if unsafe { self.0.as_ref().sendable } {
             Ok(SendRunner(self))
         } else {
@@ -288,11 +341,10 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        let header = self.0;
-        // Given back also if the body's destructor panics.
-        let (_control, _owner) = (ControlRef(header), Release(header));
-        // SAFETY: the body is there, and the runner's; `_owner` is counted.
-        unsafe { (header.as_ref().table.drop_body)(header) };
+        drop(Running {
+            header: self.0,
+            has_body: Cell::new(true),
+        });
     }
 }
 
@@ -302,38 +354,71 @@ impl fmt::Debug for Runner {
     }
 }
 
-/// A runner whose control reference has been taken from it.
-pub(crate) struct Running(NonNull<Header>);
+/// A runner on the OS thread where it runs: the record of the green thread that runs here.
+pub(crate) struct Running {
+    header: NonNull<Header>,
+    /// Whether the body is there still.
+    has_body: Cell<bool>,
+}
 
 impl Running {
-    /// Runs the body.
+    /// Who it is.
     #[inline]
-    pub(crate) fn run(self) {
-        let header = ManuallyDrop::new(self).0;
-        // Given back also if the body panics.
-        let _owner = Release(header);
-        // SAFETY: the body is there, and the runner's; `_owner` is counted.
-        unsafe { (header.as_ref().table.run)(header) };
+    pub(crate) fn control(&self) -> &Control {
+        // SAFETY: counted, so the memory is there.
+        unsafe { &self.header.as_ref().control }
+    }
+
+    /// A reference to the control block alone.
+    pub(crate) fn control_ref(&self) -> ControlRef {
+        // SAFETY: counted, so the memory is there.
+        count(unsafe { &self.header.as_ref().counts }, REFERENCE);
+        ControlRef(self.header)
+    }
+
+    /// Runs the body, the first time.
+    #[inline]
+    pub(crate) fn run(&self) {
+        if self.has_body.replace(false) {
+            // SAFETY: the body is there, and the runner's, which is counted.
+            unsafe { (self.header.as_ref().table.run)(self.header) };
+        }
+    }
+
+    /// Drops the body, if it was not run.
+    #[cold]
+    pub(crate) fn drop_body(&self) {
+        if self.has_body.replace(false) {
+            // SAFETY: as in `run`.
+            unsafe { (self.header.as_ref().table.drop_body)(self.header) };
+        }
     }
 }
 
 impl Drop for Running {
-    /// Not run: the body is dropped here.
+    #[inline]
     fn drop(&mut self) {
-        let header = self.0;
-        let _owner = Release(header);
-        // SAFETY: as in `run`.
-        unsafe { (header.as_ref().table.drop_body)(header) };
+        /// Given up also if the body's destructor panics.
+        struct Counted(NonNull<Header>);
+
+        impl Drop for Counted {
+            #[inline]
+            fn drop(&mut self) {
+                // SAFETY: a runner is counted as both.
+                unsafe { release(self.0, OWNER + REFERENCE) };
+            }
+        }
+
+        let _counted = Counted(self.header);
+        if self.has_body.get() {
+            self.drop_body();
+        }
     }
 }
 
-/// One that is counted in `owners`, to be given back.
-struct Release(NonNull<Header>);
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        // SAFETY: it is counted, and goes.
-        unsafe { release_owner(self.0) };
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Running").field(self.control()).finish()
     }
 }
 
@@ -370,16 +455,15 @@ impl Deref for ControlRef {
 
     #[inline]
     fn deref(&self) -> &Control {
-        // SAFETY: counted in `references`, so the memory is there, and the control block with it.
+        // SAFETY: counted as a reference, so the memory is there, and the control block with it.
         unsafe { &self.0.as_ref().control }
     }
 }
 
 impl Clone for ControlRef {
     fn clone(&self) -> Self {
-        // SAFETY: counted in `references`, so the memory is there.
-        let this = unsafe { self.0.as_ref() };
-        abort_on_overflow(this.references.fetch_add(1, Ordering::Relaxed));
+        // SAFETY: counted as a reference, so the memory is there.
+        count(unsafe { &self.0.as_ref().counts }, REFERENCE);
         Self(self.0)
     }
 }
@@ -387,16 +471,8 @@ impl Clone for ControlRef {
 impl Drop for ControlRef {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: counted in `references`, so the memory is there.
-        let this = unsafe { self.0.as_ref() };
-        if this.references.fetch_sub(1, Ordering::Release) == 1 {
-            fence(Ordering::Acquire);
-            let layout = this.table.layout;
-            // SAFETY: nobody else is left (invariant 1); payload and body are gone (invariants 2 and 3).
-            unsafe { self.0.drop_in_place() };
-            // SAFETY: allocated with this layout, and not used any more.
-            unsafe { dealloc(self.0.as_ptr().cast(), layout) };
-        }
+        // SAFETY: this one is counted, and goes.
+        unsafe { release(self.0, REFERENCE) };
     }
 }
 
@@ -406,10 +482,12 @@ impl fmt::Debug for ControlRef {
     }
 }
 
-/// A count that was forgotten two billion times must not wrap.
+/// Counts one more owner or reference.
 #[inline]
-fn abort_on_overflow(before: usize) {
-    if before > isize::MAX as usize {
+fn count(counts: &AtomicU64, one: u64) {
+    let before = counts.fetch_add(one, Ordering::Relaxed);
+    // Handles that are leaked by the billion must not wrap a count.
+    if (before | before << 32) >> 63 != 0 {
         std::process::abort();
     }
 }

@@ -36,7 +36,7 @@ fn control() -> Control {
         id: NonZeroU64::MIN,
         name: Some("a name".into()),
         site: Location::caller(),
-        registry: hub,
+        registry: &hub.registry,
         hub: 0,
         stack_size: 65_536,
         mobility: Mobility::Free,
@@ -91,13 +91,20 @@ fn the_body_runs_once_and_goes() {
         body,
         ran,
     } = Parts::new();
-    let (control, running) = runner.split();
+    let running = runner.begin();
+    running.run();
     running.run();
     assert_eq!((count(&ran), count(&body), count(&payload)), (1, 1, 0));
+    let control = running.control_ref();
+    drop(running);
     drop(owner);
     assert_eq!(count(&payload), 1, "the handle was the last owner");
     drop(control);
-    assert_eq!(listed.state(), State::New, "the control block is still there");
+    assert_eq!(
+        listed.state(),
+        State::New,
+        "the control block is still there"
+    );
 }
 
 #[test]
@@ -111,7 +118,9 @@ fn a_body_that_does_not_run_is_dropped_with_its_runner() {
     let parts = Parts::new();
     drop(parts.owner);
     assert_eq!(count(&parts.payload), 0, "the runner is an owner, too");
-    let (_control, running) = parts.runner.split();
+    let running = parts.runner.begin();
+    running.drop_body();
+    assert_eq!((count(&parts.body), count(&parts.payload)), (1, 0));
     drop(running);
     assert_eq!((count(&parts.body), count(&parts.payload)), (1, 1));
     assert_eq!(count(&parts.ran), 0);
@@ -139,8 +148,7 @@ fn the_runner_of_a_local_body_does_not_travel() {
     let (owner, runner, _listed) =
         new_local(control(), (), move |_: &Control, (): &()| drop(theirs));
     let runner = runner.into_sendable().expect_err("its body is not `Send`");
-    let (_control, running) = runner.split();
-    running.run();
+    runner.begin().run();
     assert_eq!(std::rc::Rc::strong_count(&rc), 1);
     drop(owner);
 
@@ -178,12 +186,12 @@ fn the_registry_keeps_the_control_block_only() {
         payload,
         ..
     } = Parts::new();
-    let (hub, _) = listed.registration();
-    hub.registry.insert(listed);
-    assert_eq!(hub.registry.counts(), (1, 0));
-    let seen = hub.registry.snapshot();
+    let (registry, _) = listed.registration();
+    registry.insert(listed);
+    assert_eq!(registry.counts(), (1, 0));
+    let seen = registry.snapshot();
     Registry::remove(owner.control());
-    assert_eq!(hub.registry.counts(), (0, 1));
+    assert_eq!(registry.counts(), (0, 1));
     drop((owner, runner));
     assert_eq!(count(&payload), 1, "a look at it does not keep the payload");
     assert_eq!(seen[0].name(), Some("a name"));

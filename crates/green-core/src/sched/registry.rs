@@ -1,4 +1,4 @@
-//! Every live green thread of a hub, for counts and dumps.
+//! Every live green thread, for counts and dumps.
 
 use parking_lot::Mutex;
 use slab::Slab;
@@ -6,14 +6,14 @@ use slab::Slab;
 use super::control::Control;
 use super::record::ControlRef;
 
-/// The control blocks of the green threads that were spawned on one hub and have not finished.
-#[derive(Debug, Default)]
+/// The control blocks of the green threads that were spawned on one hub, or run on `may`, and have not ended.
+#[derive(Debug)]
 pub(crate) struct Registry {
     listed: Mutex<Listed>,
 }
 
 /// What a registry holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Listed {
     /// By the key that each control block remembers.
     live: Slab<ControlRef>,
@@ -21,8 +21,21 @@ struct Listed {
     ended: u64,
 }
 
+/// The green threads that run on `may`.
+pub(crate) static MIGRATING: Registry = Registry::new();
+
 impl Registry {
+    pub(crate) const fn new() -> Self {
+        Self {
+            listed: Mutex::new(Listed {
+                live: Slab::new(),
+                ended: 0,
+            }),
+        }
+    }
+
     /// Lists `control`, which remembers its key.
+    #[inline]
     pub(crate) fn insert(&self, control: ControlRef) {
         let mut listed = self.listed.lock();
         let entry = listed.live.vacant_entry();
@@ -31,9 +44,10 @@ impl Registry {
     }
 
     /// Takes a green thread off its list.
+    #[inline]
     pub(crate) fn remove(control: &Control) {
-        let (hub, key) = control.registration();
-        let mut listed = hub.registry.listed.lock();
+        let (registry, key) = control.registration();
+        let mut listed = registry.listed.lock();
         listed.ended += 1;
         let removed = listed.live.try_remove(key);
         drop(listed);

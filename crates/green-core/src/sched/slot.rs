@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::control::Control;
-use super::record::ControlRef;
 use super::interrupts::Interrupts;
+use super::record::{ControlRef, Running};
 use super::waiter::{Target, Waiter};
 use super::{HubShared, WaitFor};
 use crate::engine::{Carrier, Pinned};
@@ -46,7 +46,28 @@ pub(crate) struct SlotLocal {
     /// Whether it parked while unwinding (counted in `Local::parked_unwinding`).
     pub(crate) parked_unwinding: Cell<bool>,
     /// The green thread that runs here.
-    control: RefCell<Option<ControlRef>>,
+    running: RefCell<Option<Running>>,
+}
+
+impl SlotLocal {
+    /// `running` is the green thread that runs here from now on.
+    #[inline]
+    pub(crate) fn adopt(&self, running: Running) {
+        self.interrupts.reset();
+        *self.running.borrow_mut() = Some(running);
+    }
+
+    /// Runs `f` with the record of the green thread that runs here.
+    #[inline]
+    pub(crate) fn running<R>(&self, f: impl FnOnce(&Running) -> R) -> Option<R> {
+        self.running.borrow().as_ref().map(f)
+    }
+
+    /// The green thread that ran here is gone.
+    #[inline]
+    pub(crate) fn release(&self) -> Option<Running> {
+        self.running.borrow_mut().take()
+    }
 }
 
 impl fmt::Debug for SlotLocal {
@@ -70,34 +91,23 @@ impl Slot {
                 armed: Cell::new(None),
                 interrupts: Interrupts::default(),
                 parked_unwinding: Cell::new(false),
-                control: RefCell::new(None),
+                running: RefCell::new(None),
             }),
         }));
         slot.waiter.set_target(Target::Slot(slot));
         slot
     }
 
-    /// `control` runs here from now on.
-    pub(crate) fn adopt(&self, control: ControlRef) {
-        let local = self.local.get();
-        local.interrupts.reset();
-        *local.control.borrow_mut() = Some(control);
-    }
-
-    /// The green thread that ran here is gone.
-    pub(crate) fn release(&self) -> Option<ControlRef> {
-        self.local.get().control.borrow_mut().take()
-    }
-
     /// Runs `f` with the control block of the green thread that runs here.
-    #[inline]
     pub(crate) fn with_control<R>(&self, f: impl FnOnce(&Control) -> R) -> Option<R> {
-        self.local.get().control.borrow().as_deref().map(f)
+        let running = self.local.get().running.borrow();
+        running.as_ref().map(|running| f(running.control()))
     }
 
     /// The control block of the green thread that runs here.
     pub(crate) fn control(&self) -> Option<ControlRef> {
-        self.local.get().control.borrow().clone()
+        let running = self.local.get().running.borrow();
+        running.as_ref().map(Running::control_ref)
     }
 
     /// Notes what the green thread is about to wait for.

@@ -20,9 +20,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Instant;
 
-use super::slot::Slot;
 use super::Call;
 use super::record::Runner;
+use super::slot::Slot;
 
 /// See the module documentation.
 #[derive(Debug, Default)]

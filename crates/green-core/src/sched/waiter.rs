@@ -9,6 +9,12 @@
 //! 1. A caller waits in one queue at a time. It opens an episode before it is linked, and is unlinked before
 //!    it opens another. So a linked waiter's open episode, if it has one, is the wait it is linked for.
 //! 2. The owner's id changes between waits only.
+//!
+//! # Memory ordering
+//!
+//! For the word see `sched::word`. The owner's id is written before the owner opens a wait, which releases, so
+//! whoever sees that wait open sees the owner; and a killer that reads a kill of the owner after sees, by the
+//! exchange that wrote it, that owner too.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -109,7 +115,7 @@ impl Waiter {
 
     /// The green thread `id` waits here from now on.
     pub(crate) fn adopt(&self, id: u64) {
-        self.green_thread.store(id, Ordering::SeqCst);
+        self.green_thread.store(id, Ordering::Release);
     }
 
     /// Asks the green thread `id` to die, if it still is the one that waits here. True if that ended a wait:
@@ -118,7 +124,7 @@ impl Waiter {
         loop {
             // Read before the owner is looked at: if the next owner is asked meanwhile, the exchange fails.
             let before = self.kill.load(Ordering::SeqCst);
-            if self.green_thread.load(Ordering::SeqCst) != id {
+            if self.green_thread.load(Ordering::Acquire) != id {
                 return false;
             }
             let exchanged =
@@ -139,7 +145,7 @@ impl Waiter {
     /// between waits: so if it was pending while this wait was open, it still is, and one kill ends one wait.
     fn claim_kill(&self, id: u64) -> bool {
         self.word.interruptible().is_some_and(|episode| {
-            self.green_thread.load(Ordering::SeqCst) == id
+            self.green_thread.load(Ordering::Acquire) == id
                 && self.kill.load(Ordering::SeqCst) == id
                 && self.word.claim(episode, Outcome::Interrupted)
         })
