@@ -21,7 +21,8 @@ pub(crate) struct Packet<T> {
 struct Inner<T> {
     outcome: Outcome<T>,
     /// Who wants to be told of the end, and by what number.
-    watchers: Vec<(Arc<dyn Watch>, usize)>,
+    /// Boxed, because most have none.
+    watchers: Option<Box<Watchers>>,
     /// Who waits for the end, or for the value to be back.
     waiting: WaitQueue,
 }
@@ -55,6 +56,10 @@ impl Failed {
     }
 }
 
+/// Who wants to be told of the end, and by what number.
+#[derive(Default)]
+struct Watchers(Vec<(Arc<dyn Watch>, usize)>);
+
 /// Somebody who wants to be told that a green thread has ended.
 pub(super) trait Watch: Send + Sync {
     /// The one registered under `index` has ended. Must neither wait nor panic.
@@ -66,7 +71,7 @@ impl<T> Packet<T> {
         Self {
             inner: Monitor::new(Inner {
                 outcome: Outcome::Running,
-                watchers: Vec::new(),
+                watchers: None,
                 waiting: WaitQueue::new(),
             }),
         }
@@ -87,16 +92,16 @@ impl<T> Packet<T> {
         };
         // Before anybody can know of the end: who has joined it does not find it listed.
         Registry::remove(control);
-        let mut watchers = Vec::new();
+        let mut watchers = None;
         self.inner.notify_all(
             |inner| &mut inner.waiting,
             |inner| {
                 inner.outcome = outcome;
-                watchers = std::mem::take(&mut inner.watchers);
+                watchers = inner.watchers.take();
                 control.finish();
             },
         );
-        for (watcher, index) in watchers {
+        for (watcher, index) in watchers.map_or_else(Vec::new, |watchers| watchers.0) {
             watcher.ended(index);
         }
     }
@@ -162,7 +167,8 @@ impl<T> Packet<T> {
     pub(super) fn watch(&self, watcher: &Arc<dyn Watch>, index: usize) {
         let mut inner = self.inner.lock();
         if matches!(inner.outcome, Outcome::Running) {
-            inner.watchers.push((Arc::clone(watcher), index));
+            let watchers = inner.watchers.get_or_insert_default();
+            watchers.0.push((Arc::clone(watcher), index));
             return;
         }
         drop(inner);
@@ -172,8 +178,11 @@ impl<T> Packet<T> {
     /// Forgets `watcher`.
     pub(super) fn unwatch(&self, watcher: &Arc<dyn Watch>) {
         let mut inner = self.inner.lock();
-        let gone = inner
-            .watchers
+        let Some(watchers) = &mut inner.watchers else {
+            return;
+        };
+        let gone = watchers
+            .0
             .extract_if(.., |(other, _)| Arc::ptr_eq(other, watcher))
             .collect::<Vec<_>>();
         drop(inner);

@@ -17,8 +17,8 @@ use crate::atomic_ref::AtomicRef;
 pub(crate) struct Control {
     /// Unique in the process.
     id: NonZeroU64,
-    /// As given to the builder.
-    name: Option<Box<str>>,
+    /// As given to the builder. Boxed, because most have none.
+    name: Option<Box<Name>>,
     /// Where it was spawned.
     site: &'static Location<'static>,
     /// Where it waits, from its first run on.
@@ -38,6 +38,9 @@ pub(crate) struct Control {
     /// Where it may go before it has started.
     mobility: Mobility,
 }
+
+/// The name of a green thread.
+struct Name(Box<str>);
 
 /// Where a green thread that has not started may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +99,7 @@ impl Control {
     pub(crate) fn new(identity: Identity) -> Self {
         Self {
             id: identity.id,
-            name: identity.name,
+            name: identity.name.map(|name| Box::new(Name(name))),
             site: identity.site,
             waiter: AtomicRef::none(),
             registry: identity.registry,
@@ -114,7 +117,7 @@ impl Control {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.name.as_ref().map(|name| &*name.0)
     }
 
     pub(crate) fn site(&self) -> &'static Location<'static> {

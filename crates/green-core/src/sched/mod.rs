@@ -20,10 +20,13 @@
 pub(crate) mod control;
 pub(crate) mod inbox;
 pub(crate) mod interrupts;
+#[expect(unsafe_code, reason = "allocates, and keeps what it allocated")]
+mod memory;
 pub(crate) mod placement;
 #[expect(unsafe_code, reason = "counts references to records: see its rules")]
 pub(crate) mod record;
 #[cfg(test)]
+#[expect(unsafe_code, reason = "gives memory back")]
 mod record_tests;
 pub(crate) mod registry;
 pub(crate) mod slot;
@@ -43,6 +46,7 @@ use std::time::{Duration, Instant};
 
 use control::Mobility;
 use inbox::Inbox;
+use memory::Memory;
 use record::{Runner, SendRunner};
 use registry::Registry;
 use slot::{Slot, SlotLocal};
@@ -206,6 +210,8 @@ pub(crate) struct Local {
     looked_at: Cell<Option<Instant>>,
     /// Ids for the next green threads: the next one, and the end of the block.
     ids: Cell<(u64, u64)>,
+    /// Memory for the records of new green threads.
+    memory: Memory,
 }
 
 impl fmt::Debug for Local {
@@ -234,6 +240,7 @@ impl Local {
             operations: Cell::new(0),
             looked_at: Cell::new(None),
             ids: Cell::new((0, 0)),
+            memory: Memory::default(),
         }
     }
 

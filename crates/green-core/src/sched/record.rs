@@ -21,14 +21,14 @@
 //! 4. `Header` is the first field of [`Inner`], and `Inner` of [`Record`], both `repr(C)`: a pointer to a record is
 //!    one to its header. It is made from the whole allocation, so it may be used for all of it.
 //! 5. A `Runner` that may be handed to another OS thread was made by [`new`] with a body and a payload that allow
-//!    it, which the header's `sendable` remembers.
+//!    it, which the record's table remembers.
 //!
 //! # Memory ordering
 //!
 //! As in std's `Arc`: a decrement releases, and whoever takes a count to 0 acquires before it drops or frees, so
 //! all uses come before. Both counts are in one word, so that a runner gives up both at once.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::Layout;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -38,6 +38,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::control::Control;
+use super::memory;
 
 /// What a green thread runs: a closure that is given its own records.
 pub(crate) trait Body<P>: FnOnce(&Control, &P) + 'static {}
@@ -53,8 +54,6 @@ struct Header {
     table: &'static Table,
     /// Who it is.
     control: Control,
-    /// Whether the runner may go to another OS thread (invariant 5).
-    sendable: bool,
 }
 
 /// A record without its body.
@@ -81,14 +80,24 @@ struct Table {
     drop_payload: unsafe fn(NonNull<Header>),
     /// Of the whole record.
     layout: Layout,
+    /// Whether the runner may go to another OS thread (invariant 5).
+    sendable: bool,
 }
 
 impl<P: 'static, F: Body<P>> Record<P, F> {
-    const TABLE: Table = Table {
+    /// Of records whose runner stays.
+    const LOCAL: Table = Table {
         run: Self::run,
         drop_body: Self::drop_body,
         drop_payload: Self::drop_payload,
         layout: Layout::new::<Self>(),
+        sendable: false,
+    };
+
+    /// Of records whose runner may go.
+    const SENDABLE: Table = Table {
+        sendable: true,
+        ..Self::LOCAL
     };
 
     /// # Safety
@@ -130,7 +139,7 @@ pub(crate) fn new_local<P: 'static, F: Body<P>>(
     payload: P,
     body: F,
 ) -> (Owner<P>, Runner, ControlRef) {
-    allocate(control, payload, body, false)
+    allocate(control, payload, body, &Record::<P, F>::LOCAL)
 }
 
 /// Makes a record whose runner may go to another OS thread.
@@ -139,29 +148,25 @@ pub(crate) fn new<P: Send + Sync + 'static, F: Body<P> + Send>(
     payload: P,
     body: F,
 ) -> (Owner<P>, Runner, ControlRef) {
-    allocate(control, payload, body, true)
+    allocate(control, payload, body, &Record::<P, F>::SENDABLE)
 }
 
 fn allocate<P: 'static, F: Body<P>>(
     control: Control,
     payload: P,
     body: F,
-    sendable: bool,
+    table: &'static Table,
 ) -> (Owner<P>, Runner, ControlRef) {
-    let layout = Layout::new::<Record<P, F>>();
-    // SAFETY: the layout is not empty: there is a header.
-    let memory = unsafe { alloc(layout) };
-    let Some(record) = NonNull::new(memory.cast::<Record<P, F>>()) else {
-        handle_alloc_error(layout)
-    };
+    let kept = super::local().map(|local| &local.memory);
+    let memory = memory::allocate(kept, Layout::new::<Record<P, F>>());
+    let record = memory.cast::<Record<P, F>>();
     let value = Record {
         inner: Inner {
             header: Header {
                 // The handle and the runner; these together, the runner, and the registry.
                 counts: AtomicU64::new(2 * OWNER + 3 * REFERENCE),
-                table: &Record::<P, F>::TABLE,
+                table,
                 control,
-                sendable,
             },
             payload: ManuallyDrop::new(payload),
         },
@@ -245,8 +250,9 @@ unsafe fn free(header: NonNull<Header>) {
     let layout = unsafe { header.as_ref().table.layout };
     // SAFETY: nobody else reaches it (invariant 1); payload and body are gone (invariants 2 and 3).
     unsafe { header.drop_in_place() };
+    let kept = super::local().map(|local| &local.memory);
     // SAFETY: allocated with this layout, and not used any more.
-    unsafe { dealloc(header.as_ptr().cast(), layout) };
+    unsafe { memory::release(kept, header.cast(), layout) };
 }
 
 /// Keeps the payload. As `Arc<P>`.
@@ -331,7 +337,7 @@ impl Runner {
     /// Makes it ready to go to another OS thread, if it may.
     pub(crate) fn into_sendable(self) -> Result<SendRunner, Self> {
         // SAFETY: counted, so the memory is there.
-        if unsafe { self.0.as_ref().sendable } {
+        if unsafe { self.0.as_ref().table.sendable } {
             Ok(SendRunner(self))
         } else {
             Err(self)

@@ -196,3 +196,33 @@ fn the_registry_keeps_the_control_block_only() {
     assert_eq!(count(&payload), 1, "a look at it does not keep the payload");
     assert_eq!(seen[0].name(), Some("a name"));
 }
+
+#[test]
+fn memory_is_kept_by_size() {
+    use super::memory::{Memory, allocate, release};
+    use std::alloc::Layout;
+
+    let kept = Memory::default();
+    let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+    let (small, large) = (layout(100, 8), layout(500, 8));
+    let first = allocate(Some(&kept), small);
+    let other = allocate(Some(&kept), large);
+    // SAFETY: each was allocated with this layout, and is not used.
+    unsafe { release(Some(&kept), first, small) };
+    // SAFETY: as above.
+    unsafe { release(Some(&kept), other, large) };
+    assert_eq!(allocate(Some(&kept), layout(128, 16)), first, "the same size");
+    assert_eq!(allocate(Some(&kept), large), other);
+    // What is too large or too aligned to be kept, and a caller that keeps nothing.
+    for odd in [layout(513, 8), layout(64, 64), layout(4096, 4096)] {
+        let memory = allocate(Some(&kept), odd);
+        assert!(memory.as_ptr().addr().is_multiple_of(odd.align()));
+        // SAFETY: as above.
+        unsafe { release(None, memory, odd) };
+    }
+    for memory in [first, other] {
+        let layout = if memory == first { small } else { large };
+        // SAFETY: as above.
+        unsafe { release(None, memory, layout) };
+    }
+}

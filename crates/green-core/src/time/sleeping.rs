@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
 use crate::interrupt;
-use crate::park::{Caller, Park, Wait, Wake};
+use crate::park::{Caller, Green, Park, Wait, Wake};
 use crate::sched::WaitFor;
 
 /// Suspends the caller for at least `duration`; zero is [`yield_now`].
@@ -54,7 +54,11 @@ pub fn sleep_until(deadline: Instant) {
 ///
 /// Parks the caller only; a cancellation point.
 pub fn yield_now() {
-    if let Err(interrupt) = Caller::current().yield_now() {
+    let yielded = match Green::current() {
+        Some(green) => green.yield_now(),
+        None => Caller::foreign().yield_now(),
+    };
+    if let Err(interrupt) = yielded {
         interrupt::raise(interrupt);
     }
 }
