@@ -14,18 +14,20 @@
 //!    stack. `resume` sets and clears it; user code on the carrier cannot.
 //! 2. A `Carrier` lives at a stable address for ever (it is part of a leaked slot), so a pointer
 //!    taken from `RUNNING` is never dangling.
-//! 3. The generator's local data is non-null exactly from the moment `park` is about to switch until
-//!    it is back. The engine looks for the innermost generator with local data to suspend: that is
-//!    this carrier even when user code runs generators of its own above it, and it is never seen by
-//!    `may::coroutine::is_coroutine` from user code.
-//! 4. The body never returns and never unwinds, so the generator is never "done".
+//! 3. A carrier parks in one of two ways. On its own stack, through the scope that the engine gave its body,
+//!    which suspends the innermost generator: there, that is the carrier itself. Inside a generator that user
+//!    code runs on top, through the generator's local data: the engine suspends the innermost generator that
+//!    has some, and it is non-null exactly from the moment `park` is about to switch until it is back. So
+//!    `may::coroutine::is_coroutine` never sees a coroutine in user code.
+//! 4. The body never returns and never unwinds, so the generator is never "done", and the scope, a local of
+//!    the frame around the body, is there for ever.
 
 use std::cell::{Cell, UnsafeCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use generator::{Generator, Gn, co_yield_with};
+use generator::{Generator, Gn, Scope, co_yield_with, get_local_data};
 
 use super::stack::{self, StackRange};
 use crate::config;
@@ -34,6 +36,8 @@ use crate::config;
 pub(crate) struct Carrier {
     /// Invariant: entered only by `resume` and `park`, on one OS thread.
     generator: UnsafeCell<Generator<'static, (), ()>>,
+    /// What the engine gave the body to park with; null before the first run (invariant 4).
+    scope: Cell<*mut Scope<'static, 'static, (), ()>>,
     /// Where the stack lies; `None` where the layout could not be found out.
     stack: Option<StackRange>,
     /// The usable stack, in bytes, as asked for and rounded up to pages.
@@ -62,20 +66,26 @@ impl Carrier {
         // The engine has no fallible constructor: it panics when the mapping is refused.
         let made = crate::panics::quietly(|| {
             catch_unwind(AssertUnwindSafe(|| {
-                Gn::<()>::new_opt(words, move || {
-                    let _abort = AbortOnDrop;
-                    body();
-                })
+                // This constructor prepares for both ways to park; the body that it asks for never runs.
+                Gn::<()>::new_opt(words, || ())
             }))
         });
-        let generator: Generator<'static, (), ()> =
+        let mut generator: Generator<'static, (), ()> =
             made.map_err(|_| io::Error::from(io::ErrorKind::WouldBlock))?;
+        generator.scoped_init(move |mut scope| {
+            let _abort = AbortOnDrop;
+            // SAFETY: `resume` has set it (invariants 1 and 2).
+            let carrier = unsafe { &*RUNNING.get() };
+            carrier.scope.set((&raw mut scope).cast());
+            body();
+        });
         let raw = generator.into_raw();
         let stack = StackRange::containing(raw.addr(), stack_size);
         // SAFETY: `raw` was just taken out of a generator of this very type and is put back once.
         let generator = unsafe { Generator::from_raw(raw) };
         Ok(Self {
             generator: UnsafeCell::new(generator),
+            scope: Cell::new(ptr::null_mut()),
             stack,
             stack_size,
             parked_at: Cell::new(0),
@@ -108,6 +118,48 @@ impl Carrier {
         self.stack_size
     }
 
+    /// Suspends this carrier, which is running, until its hub resumes it.
+    ///
+    /// # Panics
+    ///
+    /// If it is not running.
+    // A processor foretells a return wrongly after every switch: each frame between the switch and the program
+    // costs some 20 cycles. So this is inlined, and so is what calls it.
+    #[inline(always)]
+    pub(crate) fn park(&self) {
+        assert!(
+            ptr::eq(RUNNING.get(), self),
+            "a carrier was parked that does not run"
+        );
+        let here = 0_u8;
+        let sp = ptr::from_ref(&here).addr();
+        self.parked_at.set(sp);
+        if self.stack.is_some_and(|stack| stack.contains(sp)) {
+            // SAFETY: set by the body before anything could park, and there for ever (invariant 4); nobody else
+            // uses it, and this is the carrier's own stack, so it suspends this carrier (invariant 3).
+            unsafe { (*self.scope.get()).yield_with(()) };
+        } else {
+            self.park_nested();
+        }
+    }
+
+    /// Suspends this carrier from inside a generator of the program's, or where the stack is not known.
+    #[cold]
+    #[inline(never)]
+    fn park_nested(&self) {
+        assert!(
+            get_local_data().is_null(),
+            "a coroutine of may cannot wait inside a green thread"
+        );
+        let generator = self.generator.get();
+        // SAFETY: this code runs on top of the carrier, so `resume` is waiting inside the engine's switch and
+        // touches nothing until the yield below (invariant 1).
+        unsafe { (*generator).set_local_data(PARKED.as_ptr().cast_mut()) };
+        co_yield_with(());
+        // SAFETY: as above; the carrier runs again.
+        unsafe { (*generator).set_local_data(ptr::null_mut()) };
+    }
+
     /// Fetches the lines that a resume of this carrier will touch first.
     #[inline]
     pub(crate) fn prefetch_stack(&self) {
@@ -118,29 +170,6 @@ impl Carrier {
             }
         }
     }
-}
-
-/// Suspends the running carrier until its hub resumes it.
-///
-/// # Panics
-///
-/// On an OS thread's own stack, where there is no carrier.
-// Not inlined, so that the engine's own switch is inlined here: a processor foretells a return wrongly after
-// every switch, so each frame between the switch and the program costs some 20 cycles.
-#[inline(never)]
-pub(crate) fn park() {
-    let running = RUNNING.get();
-    assert!(!running.is_null(), "park called outside a green thread");
-    // SAFETY: non-null, so a live carrier (invariants 1 and 2).
-    let carrier = unsafe { &*running };
-    let generator = carrier.generator.get();
-    carrier.parked_at.set(ptr::from_ref(&running).addr());
-    // SAFETY: this code runs on the carrier's own stack, so `resume` is waiting inside the engine's
-    // switch and touches nothing until the yield below (invariant 1).
-    unsafe { (*generator).set_local_data(PARKED.as_ptr().cast_mut()) };
-    co_yield_with(());
-    // SAFETY: as above; the carrier runs again.
-    unsafe { (*generator).set_local_data(ptr::null_mut()) };
 }
 
 /// The stack of the carrier that is running on this OS thread.

@@ -1,7 +1,7 @@
 //! The engine: reused stackful coroutines ("carriers") and the stacks they run on.
 //!
 //! The only folder that names `generator`, the coroutine engine crate that `may` itself is built on.
-//! Its whole surface is here: make a [`Carrier`], resume it from its hub, [`park`] it from inside,
+//! Its whole surface is here: make a [`Carrier`], resume it from its hub, park it from inside,
 //! and report an overflow of its stack ([`stack`]). What runs on a carrier, and when, is decided
 //! above, in `sched` and `hub`.
 //!
@@ -23,5 +23,5 @@ mod carrier;
 mod pinned;
 pub(crate) mod stack;
 
-pub(crate) use carrier::{Carrier, park, prefetch};
+pub(crate) use carrier::{Carrier, prefetch};
 pub(crate) use pinned::Pinned;

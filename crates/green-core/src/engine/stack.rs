@@ -53,6 +53,12 @@ impl StackRange {
         })
     }
 
+    /// Whether `address` lies in the stack.
+    #[inline]
+    pub(crate) fn contains(self, address: usize) -> bool {
+        (self.bottom..self.top).contains(&address)
+    }
+
     /// Whether `address` lies in the guard page.
     fn guard_contains(self, address: usize) -> bool {
         (self.bottom - config::page_size()..self.bottom).contains(&address)

@@ -49,6 +49,6 @@ impl Current {
 /// assert_eq!(g.get().unwrap(), Some(g.id()));
 /// ```
 pub fn getcurrent() -> Option<Current> {
-    let (_, slot, _) = sched::current()?;
-    slot.control().map(|control| Current { control })
+    let control = sched::current()?.control()?;
+    Some(Current { control })
 }

@@ -51,7 +51,7 @@ impl<T> Greenlet<T> {
 
     fn kill_and_wait(&self, deadline: Deadline) -> bool {
         self.kill_nowait();
-        let own = sched::current().and_then(|(_, slot, _)| slot.with_control(Control::id));
+        let own = sched::current().and_then(|own| own.running(|running| running.control().id()));
         if own == Some(self.id()) {
             if let Some(interrupt) = Caller::current().take_interrupt() {
                 interrupt::raise(interrupt);

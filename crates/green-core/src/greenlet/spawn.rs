@@ -62,8 +62,9 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    let (local, ..) =
+    let own =
         sched::current().expect("spawn_local outside a green thread: wrap main in green::run");
+    let local = own.hub;
     let identity = Spec::new(Location::caller()).identity(Some(local), local.shared);
     let (record, runner, listed) =
         record::new_local(Control::new(identity), Packet::new(), body(f));

@@ -17,6 +17,7 @@
 //!    has just given a start to.
 //! 2. Nothing in the loop blocks but the poll.
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -44,9 +45,6 @@ const SWITCHES: u32 = 256;
 
 /// Time after which a hub polls even though work is ready.
 const SLICE: Duration = Duration::from_millis(5);
-
-/// How many switches pass between two looks at the clock.
-const CLOCK_EVERY: u32 = 8;
 
 /// Starts the hubs, once for the process.
 ///
@@ -94,6 +92,7 @@ fn run(shared: &'static HubShared, settings: &'static Settings) -> ! {
     Hub {
         local,
         settings,
+        look_every: Cell::new(1),
         messages: Vec::new(),
         events: Events::new(),
         due: Vec::new(),
@@ -107,6 +106,8 @@ struct Hub {
     local: &'static Local,
     /// The process's configuration.
     settings: &'static Settings,
+    /// How many switches pass between two looks at the clock.
+    look_every: Cell<u32>,
     /// Messages taken from the inbox; empty between turns, kept for its memory.
     messages: Vec<Message>,
     /// Events taken from the poller; kept for its memory.
@@ -134,6 +135,7 @@ impl Hub {
         local.switches_left.set(SWITCHES);
         let begun = Instant::now();
         local.now.set(sched::clock(begun));
+        let mut look_at = SWITCHES - self.look_every.get();
         while let Some(work) = local.pop() {
             match work {
                 Work::Resume(slot) => self.resume(slot),
@@ -141,13 +143,34 @@ impl Hub {
             }
             let left = local.switches_left.get().saturating_sub(1);
             local.switches_left.set(left);
-            if left == 0 || (left.is_multiple_of(CLOCK_EVERY) && begun.elapsed() >= SLICE) {
+            if left == 0 || (left == look_at && self.is_slice_over(begun, &mut look_at)) {
                 break;
             }
             if local.starts() > 1 && SLEEPING.load(Ordering::Relaxed) != 0 {
                 self.hand_over();
             }
         }
+    }
+
+    /// Looks at the clock: true if the turn has lasted long enough. The next look is when the rest of the turn
+    /// has the count `look_at`.
+    #[cold]
+    fn is_slice_over(&self, begun: Instant, look_at: &mut u32) -> bool {
+        let took = begun.elapsed();
+        let every = self.look_every.get();
+        let since = SWITCHES - *look_at;
+        // So that a look comes about four times a slice, whatever the green threads do.
+        let per_look = took / since.div_ceil(every).max(1);
+        let every = if per_look < SLICE / 8 {
+            (every * 2).min(SWITCHES / 4)
+        } else if per_look > SLICE / 4 {
+            (every / 2).max(1)
+        } else {
+            every
+        };
+        self.look_every.set(every);
+        *look_at = look_at.saturating_sub(every);
+        took >= SLICE
     }
 
     /// Switches to a green thread; returns when it parks.
@@ -185,7 +208,7 @@ impl Hub {
             return None;
         };
         count(&self.local.shared.counters.carriers, 1);
-        Some(Slot::new(self.local.shared, carrier))
+        Some(Slot::new(self.local, carrier))
     }
 
     /// Keeps a start until a carrier becomes idle.
@@ -293,20 +316,20 @@ impl Hub {
 /// What every carrier runs: one green thread after another, for ever.
 fn carrier_body() {
     loop {
-        let local = sched::local().expect("a carrier runs on its hub");
-        let (slot, own) = local.current().expect("a carrier runs in a slot");
-        let mut next = local.next.take();
+        let own = sched::current().expect("a carrier runs in a slot of its hub");
+        let mut next = own.hub.next.take();
         while let Some(start) = next {
-            run_green_thread(local, slot, own, start);
-            next = next_start(local, own);
+            run_green_thread(own, start);
+            next = next_start(own);
         }
-        local.put_idle(slot);
-        engine::park();
+        own.hub.put_idle(own.slot());
+        own.carrier.park();
     }
 }
 
 /// The start that a carrier may go on with: one that waits for a carrier, or the head of the FIFO.
-fn next_start(local: &'static Local, own: &'static SlotLocal) -> Option<Runner> {
+fn next_start(own: &'static SlotLocal) -> Option<Runner> {
+    let local = own.hub;
     let stack_size = own.carrier.stack_size();
     let mut held = local.held.borrow_mut();
     if let Some(index) = held
@@ -329,17 +352,13 @@ fn next_start(local: &'static Local, own: &'static SlotLocal) -> Option<Runner> 
 }
 
 /// Runs one green thread from start to end.
-fn run_green_thread(
-    local: &'static Local,
-    slot: &'static Slot,
-    own: &'static SlotLocal,
-    start: Runner,
-) {
+fn run_green_thread(own: &'static SlotLocal, start: Runner) {
+    let local = own.hub;
     count(&local.shared.counters.left, 1);
     let running = start.begin();
     let control = running.control();
     let (id, site) = (control.id(), control.site());
-    let alive = control.start(&slot.waiter);
+    let alive = control.start(&own.slot().waiter);
     own.adopt(running);
     local.parked_unwinding.set(thread::panicking());
     let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -378,10 +397,10 @@ fn note_panic() {
 
 /// Names the running green thread; false outside one.
 fn describe(out: &mut dyn std::fmt::Write) -> bool {
-    let Some((_, slot, _)) = sched::current() else {
+    let Some(own) = sched::current() else {
         return false;
     };
-    slot.with_control(|control| out.write_fmt(format_args!("{}", label(control))))
+    own.running(|running| out.write_fmt(format_args!("{}", label(running.control()))))
         .is_some()
 }
 

@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use super::{Interrupt, Opened, Park, Wait, Wake, no_park_violation};
-use crate::engine;
 use crate::panics;
 use crate::sched::interrupts::Interrupts;
-use crate::sched::slot::{Slot, SlotLocal};
+use crate::sched::slot::SlotLocal;
 use crate::sched::waiter::Waiter;
 use crate::sched::word::{Mode, Outcome};
 use crate::sched::{self, Local, WaitFor, Work};
@@ -14,11 +13,7 @@ use crate::sched::{self, Local, WaitFor, Work};
 /// The green thread that runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Green {
-    /// Its hub.
-    local: &'static Local,
     /// Where it runs.
-    slot: &'static Slot,
-    /// The part of `slot` that belongs to this OS thread.
     own: &'static SlotLocal,
 }
 
@@ -26,13 +21,13 @@ impl Green {
     /// The green thread that runs; `None` elsewhere, and inside a panic hook.
     #[inline]
     pub(crate) fn current() -> Option<Self> {
-        let (local, slot, own) = sched::current()?;
-        (!panics::in_hook()).then_some(Self { local, slot, own })
+        let own = sched::current()?;
+        (!panics::in_hook()).then_some(Self { own })
     }
 
     /// Its hub.
     pub(crate) fn hub(self) -> &'static Local {
-        self.local
+        self.own.hub
     }
 
     /// What can interrupt it.
@@ -42,7 +37,7 @@ impl Green {
     }
 
     /// See `Caller::yield_now`.
-    #[inline]
+    #[inline(always)] // See `Carrier::park`.
     pub(crate) fn yield_now(self) -> Result<(), Interrupt> {
         if self.own.interrupts.is_no_park() {
             no_park_violation();
@@ -58,22 +53,22 @@ impl Green {
     /// that is ready runs first. Never interrupted: the operation has happened.
     #[inline]
     pub(crate) fn spend(self) {
-        if self.local.spend() {
+        if self.own.hub.spend() {
             self.give_way();
         }
     }
 
     /// Lets everything that is ready run first, once; interrupts stay pending.
-    #[inline]
+    #[inline(always)] // See `Carrier::park`.
     fn give_way(self) {
-        self.local.push(Work::Resume(self.slot));
+        self.own.hub.push(Work::Resume(self.own.slot()));
         self.suspend(WaitFor::Yield, 0);
     }
 
     /// See `Caller::take_interrupt`. Expired scopes count only from the next wait on, as in gevent.
     #[inline]
     pub(super) fn take_interrupt(self) -> Option<Interrupt> {
-        (self.slot.waiter.kill_pending()
+        (self.own.slot().waiter.kill_pending()
             && self.effective_mode(Mode::Interruptible) == Mode::Interruptible)
             .then(|| self.deliver_kill())
     }
@@ -82,7 +77,7 @@ impl Green {
     #[inline]
     pub(super) fn is_unwinding(self) -> bool {
         std::thread::panicking()
-            && (!self.local.parked_unwinding.get() || self.own.interrupts.is_known_unwinding())
+            && (!self.own.hub.parked_unwinding.get() || self.own.interrupts.is_known_unwinding())
     }
 
     /// Whether interrupts may end a wait of this green thread now.
@@ -105,16 +100,18 @@ impl Green {
         if let Some(id) = self.own.interrupts.take_expired(Instant::now()) {
             return Interrupt::Timeout(id);
         }
-        self.slot.waiter.take_kill();
+        self.own.slot().waiter.take_kill();
         Interrupt::Kill
     }
 
     /// Parks with a deadline to watch.
     #[cold]
     fn park_until(self, at: Instant, scope: Option<Instant>, wait: &Wait) -> Wake {
-        self.local.timers(|timers| timers.set(self.slot, at));
+        self.own
+            .hub
+            .timers(|timers| timers.set(self.own.slot(), at));
         self.suspend(wait.what, wait.detail);
-        self.local.timers(|timers| timers.clear(self.slot));
+        self.own.hub.timers(|timers| timers.clear(self.own.slot()));
         match self.outcome() {
             Outcome::TimedOut if scope == Some(at) => {
                 let expired = self.own.interrupts.take_expired(Instant::now());
@@ -129,7 +126,7 @@ impl Green {
     /// How the wait ended in which it was parked.
     #[inline]
     fn outcome(self) -> Outcome {
-        let word = &self.slot.waiter.word;
+        let word = &self.own.slot().waiter.word;
         let outcome = word
             .outcome()
             .expect("a green thread is resumed by whoever claimed its wait");
@@ -147,21 +144,24 @@ impl Green {
     }
 
     /// Switches to the hub; returns when the hub resumes the slot.
-    #[inline]
+    #[inline(always)] // See `Carrier::park`.
     fn suspend(self, what: WaitFor, detail: u32) {
-        self.slot.note_wait(what, detail, self.local.now.get());
+        let own = self.own;
+        let slot = own.slot();
+        slot.note_wait(what, detail, own.hub.now.get());
         if self.is_unwinding() {
-            self.own.parked_unwinding.set(true);
+            own.parked_unwinding.set(true);
         } else {
             // Whatever unwound before was caught.
-            self.own.interrupts.set_known_unwinding(false);
+            own.interrupts.set_known_unwinding(false);
         }
-        engine::park();
-        if self.own.parked_unwinding.take() {
+        own.carrier.park();
+        if own.parked_unwinding.get() {
+            own.parked_unwinding.set(false);
             // While it was away, others may have found nobody unwinding: this one still is.
-            self.own.interrupts.set_known_unwinding(true);
+            own.interrupts.set_known_unwinding(true);
         }
-        self.slot.note_running();
+        slot.note_running();
     }
 }
 
@@ -169,7 +169,7 @@ impl Park for Green {
     #[inline]
     fn begin(self, mode: Mode) -> Result<Opened, Interrupt> {
         let mode = self.effective_mode(mode);
-        let waiter = &self.slot.waiter;
+        let waiter = &self.own.slot().waiter;
         let episode = waiter.word.begin(mode);
         // If the claim fails, a killer claimed first: its wake-up is under way and `park` takes it.
         if waiter.kill_pending()
@@ -182,7 +182,7 @@ impl Park for Green {
         Ok(Opened { episode, mode })
     }
 
-    #[inline]
+    #[inline(always)] // See `Carrier::park`.
     fn park(self, opened: Opened, wait: &Wait) -> Wake {
         let scope = match opened.mode {
             Mode::Interruptible => self.own.interrupts.earliest(),
@@ -203,6 +203,6 @@ impl Park for Green {
 
     #[inline]
     fn waiter(self) -> &'static Waiter {
-        &self.slot.waiter
+        &self.own.slot().waiter
     }
 }

@@ -199,7 +199,9 @@ impl<T> Queue<T> {
         if inner.is_full() {
             return None;
         }
-        inner.items.extend(item.take());
+        if let Some(item) = item.take() {
+            inner.items.push_back(item);
+        }
         Some(Put::Done(inner.getters.notify_one()))
     }
 

@@ -189,7 +189,7 @@ pub(crate) struct Local {
     /// How many of `ready` are starts.
     starts: Cell<usize>,
     /// The slot whose green thread runs.
-    current: Cell<Option<(&'static Slot, &'static SlotLocal)>>,
+    current: Cell<Option<&'static SlotLocal>>,
     /// The start that the carrier being resumed is to run.
     pub(crate) next: Cell<Option<Runner>>,
     /// Carriers that wait for a green thread, the warmest last, by stack size.
@@ -244,10 +244,9 @@ impl Local {
         }
     }
 
-    /// The slot whose green thread runs, and the part of it that belongs to this hub; `None` on the hub's own
-    /// stack.
+    /// The slot whose green thread runs; `None` on the hub's own stack.
     #[inline]
-    pub(crate) fn current(&self) -> Option<(&'static Slot, &'static SlotLocal)> {
+    pub(crate) fn current(&self) -> Option<&'static SlotLocal> {
         self.current.get()
     }
 
@@ -255,7 +254,7 @@ impl Local {
     #[inline]
     pub(crate) fn enter_slot(&self, slot: &'static Slot) -> &'static SlotLocal {
         let own = slot.local.get();
-        self.current.set(Some((slot, own)));
+        self.current.set(Some(own));
         self.operations.set(0);
         own
     }
@@ -442,19 +441,17 @@ thread_local! {
 
 /// The hub that runs on the calling OS thread.
 ///
-/// Never inlined: a `may` coroutine, which may change OS threads between two calls, must not keep the
-/// address of a thread-local across its own switches.
-#[inline(never)]
+/// A `may` coroutine, which may change OS threads between two calls, may find the place of its former OS
+/// thread here, if the compiler keeps its address; but none where it can run is a hub's, so all say none.
+#[inline]
 pub(crate) fn local() -> Option<&'static Local> {
     LOCAL.get()
 }
 
-/// The green thread that the caller runs in: its hub, its slot, and the part of it that belongs to the hub.
+/// The slot of the green thread that the caller runs in.
 #[inline]
-pub(crate) fn current() -> Option<(&'static Local, &'static Slot, &'static SlotLocal)> {
-    let local = local()?;
-    let (slot, own) = local.current()?;
-    Some((local, slot, own))
+pub(crate) fn current() -> Option<&'static SlotLocal> {
+    local()?.current()
 }
 
 /// Makes `local` the hub of the calling OS thread.

@@ -211,7 +211,11 @@ fn memory_is_kept_by_size() {
     unsafe { release(Some(&kept), first, small) };
     // SAFETY: as above.
     unsafe { release(Some(&kept), other, large) };
-    assert_eq!(allocate(Some(&kept), layout(128, 16)), first, "the same size");
+    assert_eq!(
+        allocate(Some(&kept), layout(128, 16)),
+        first,
+        "the same size"
+    );
     assert_eq!(allocate(Some(&kept), large), other);
     // What is too large or too aligned to be kept, and a caller that keeps nothing.
     for odd in [layout(513, 8), layout(64, 64), layout(4096, 4096)] {

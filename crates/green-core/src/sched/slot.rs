@@ -3,16 +3,15 @@
 //! It joins a carrier with the waiter by which others end its waits. Slots are leaked when they are made
 //! and reused for ever.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::control::Control;
 use super::interrupts::Interrupts;
 use super::record::{ControlRef, Running};
 use super::waiter::{Target, Waiter};
-use super::{HubShared, WaitFor};
+use super::{HubShared, Local, WaitFor};
 use crate::engine::{Carrier, Pinned};
 
 /// See the module documentation.
@@ -34,7 +33,12 @@ pub(crate) struct Slot {
 }
 
 /// The part of a slot that belongs to its hub's OS thread.
+#[repr(C)] // What every wait touches comes first.
 pub(crate) struct SlotLocal {
+    /// The hub.
+    pub(crate) hub: &'static Local,
+    /// The other part; set once, right after the slot has its place.
+    slot: OnceCell<&'static Slot>,
     /// The stack.
     pub(crate) carrier: Carrier,
     /// When the current wait times out.
@@ -50,6 +54,17 @@ pub(crate) struct SlotLocal {
 }
 
 impl SlotLocal {
+    /// The slot of which this is a part.
+    #[inline]
+    pub(crate) fn slot(&self) -> &'static Slot {
+        self.slot.get().expect("a slot knows itself")
+    }
+
+    /// The control block of the green thread that runs here.
+    pub(crate) fn control(&self) -> Option<ControlRef> {
+        self.running(Running::control_ref)
+    }
+
     /// `running` is the green thread that runs here from now on.
     #[inline]
     pub(crate) fn adopt(&self, running: Running) {
@@ -78,14 +93,16 @@ impl fmt::Debug for SlotLocal {
 
 impl Slot {
     /// A slot for the calling hub.
-    pub(crate) fn new(hub: &'static HubShared, carrier: Carrier) -> &'static Self {
+    pub(crate) fn new(hub: &'static Local, carrier: Carrier) -> &'static Self {
         let slot: &'static Self = Box::leak(Box::new(Self {
             waiter: Waiter::new(),
             waiting_for: AtomicU8::new(WaitFor::Nothing as u8),
             detail: AtomicU32::new(0),
             since: AtomicU64::new(0),
-            hub,
+            hub: hub.shared,
             local: Pinned::new(SlotLocal {
+                hub,
+                slot: OnceCell::new(),
                 carrier,
                 deadline: Cell::new(None),
                 armed: Cell::new(None),
@@ -95,19 +112,8 @@ impl Slot {
             }),
         }));
         slot.waiter.set_target(Target::Slot(slot));
+        slot.local.get().slot.get_or_init(|| slot);
         slot
-    }
-
-    /// Runs `f` with the control block of the green thread that runs here.
-    pub(crate) fn with_control<R>(&self, f: impl FnOnce(&Control) -> R) -> Option<R> {
-        let running = self.local.get().running.borrow();
-        running.as_ref().map(|running| f(running.control()))
-    }
-
-    /// The control block of the green thread that runs here.
-    pub(crate) fn control(&self) -> Option<ControlRef> {
-        let running = self.local.get().running.borrow();
-        running.as_ref().map(Running::control_ref)
     }
 
     /// Notes what the green thread is about to wait for.

@@ -92,17 +92,16 @@ impl WaitQueue {
         None
     }
 
-    /// Links a waiter, with the ticket that it has from before or with a new one; returns the ticket.
+    /// Links a waiter, with the ticket that it has from before or with a new one.
     #[inline]
-    fn enqueue(&mut self, waiter: &'static Waiter, ticket: Option<u64>) -> u64 {
-        let ticket = ticket.unwrap_or_else(|| {
+    fn enqueue(&mut self, waiter: &'static Waiter, ticket: &mut Option<u64>) {
+        let ticket = *ticket.get_or_insert_with(|| {
             self.next_ticket += 1;
             self.next_ticket
         });
         // SAFETY: the calling caller's own waiter, which waits in one queue at a time and has left the one
         // before: it is in no list, and nobody else links it (list invariants 1 and 2).
         unsafe { self.list.insert(waiter, ticket) };
-        ticket
     }
 
     /// Takes out a waiter that can only be in this queue; true if it still was.
@@ -194,7 +193,7 @@ impl<S> Monitor<S> {
         }
         #[cfg(not(green_loom))]
         if let Some(green) = Green::current() {
-            return self.wait_as(green, state, &wait, queue, ready);
+            return self.wait_as(green, state, &wait, queue, &mut ready);
         }
         // To find out who else it is may allocate: not under the lock.
         drop(state);
@@ -203,7 +202,7 @@ impl<S> Monitor<S> {
         if let Some(result) = ready(&mut state) {
             return Ok(result);
         }
-        self.wait_as(caller, state, &wait, queue, ready)
+        self.wait_as(caller, state, &wait, queue, &mut ready)
     }
 
     /// The rest of [`Monitor::wait`], after `ready` has yielded nothing.
@@ -213,11 +212,11 @@ impl<S> Monitor<S> {
         mut state: MutexGuard<'a, S>,
         wait: &Wait,
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
-        mut ready: impl FnMut(&mut S) -> Option<R>,
+        ready: &mut impl FnMut(&mut S) -> Option<R>,
     ) -> Result<R, NotReady> {
         let mut ticket = None;
         loop {
-            ticket = Some(self.park(caller, state, wait, queue, ticket, || ())?);
+            self.park(caller, state, wait, queue, &mut ticket, || ())?;
             state = self.state.lock();
             if let Some(result) = ready(&mut state) {
                 return Ok(result);
@@ -268,7 +267,7 @@ impl<S> Monitor<S> {
         if let Some(result) = ready(&mut state) {
             return Ok(Some(result));
         }
-        self.park(caller, state, wait, queue, None, then)?;
+        self.park(caller, state, wait, queue, &mut None, then)?;
         Ok(None)
     }
 
@@ -320,7 +319,7 @@ impl<S> Monitor<S> {
         }
     }
 
-    /// Links the caller, releases the lock, parks; returns its ticket once a notifier chose it.
+    /// Links the caller with its ticket, or a new one, releases the lock, parks; returns once a notifier chose it.
     #[inline]
     fn park(
         &self,
@@ -328,12 +327,12 @@ impl<S> Monitor<S> {
         mut state: MutexGuard<'_, S>,
         wait: &Wait,
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
-        ticket: Option<u64>,
+        ticket: &mut Option<u64>,
         then: impl FnOnce(),
-    ) -> Result<u64, NotReady> {
+    ) -> Result<(), NotReady> {
         let opened = caller.begin(wait.mode).map_err(NotReady::Interrupted)?;
         let waiter = caller.waiter();
-        let ticket = queue(&mut state).enqueue(waiter, ticket);
+        queue(&mut state).enqueue(waiter, ticket);
         drop(state);
         then();
         let cancelled = Cancelled {
@@ -345,7 +344,7 @@ impl<S> Monitor<S> {
         cancelled.did_not_happen();
         let not_ready = match wake {
             // The notifier has unlinked the waiter: nothing is left to do under the lock.
-            Wake::Notified => return Ok(ticket),
+            Wake::Notified => return Ok(()),
             Wake::TimedOut => NotReady::TimedOut,
             Wake::Interrupted(interrupt) => NotReady::Interrupted(interrupt),
         };

@@ -23,8 +23,7 @@ fn waiters<const N: usize>() -> [&'static Waiter; N] {
 
 fn link(queue: &mut WaitQueue, waiters: &[&'static Waiter], order: &[usize]) {
     for &index in order {
-        let ticket = Some(index as u64);
-        assert_eq!(queue.enqueue(waiters[index], ticket), index as u64);
+        queue.enqueue(waiters[index], &mut Some(index as u64));
     }
 }
 
@@ -50,7 +49,7 @@ fn new_ones_stand_behind_those_before() {
     let waiters = waiters::<3>();
     let mut queue = WaitQueue::new();
     for waiter in waiters {
-        let _: u64 = queue.enqueue(waiter, None);
+        queue.enqueue(waiter, &mut None);
     }
     for next in waiters {
         assert!(queue.notify_one().is_some() && is_claimed(next));
