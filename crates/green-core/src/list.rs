@@ -14,6 +14,7 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::ptr;
 
 /// Something that can stand in a [`List`].
 pub(crate) trait Node: Sized + 'static {
@@ -30,14 +31,13 @@ unsafe impl<T: Sync> Sync for Place<T> {}
 // SAFETY: as above.
 unsafe impl<T: Sync> Send for Place<T> {}
 
-/// The neighbours of a node.
+/// The neighbours of a node, in a ring: before the first stands the last.
 struct Links<T: 'static> {
     /// Its rank: lower tickets come first.
     ticket: u64,
+    /// Both are there if the node is in a list, itself if it is alone; else neither.
     previous: Option<&'static T>,
     next: Option<&'static T>,
-    /// Whether it is in a list.
-    linked: bool,
 }
 
 impl<T> Place<T> {
@@ -47,7 +47,6 @@ impl<T> Place<T> {
             ticket: 0,
             previous: None,
             next: None,
-            linked: false,
         }))
     }
 }
@@ -60,8 +59,8 @@ impl<T> fmt::Debug for Place<T> {
 
 /// Nodes in the order of their tickets.
 pub(crate) struct List<T: 'static> {
+    /// The first one; the ring leads to the others.
     head: Option<&'static T>,
-    tail: Option<&'static T>,
 }
 
 impl<T> Default for List<T> {
@@ -72,10 +71,7 @@ impl<T> Default for List<T> {
 
 impl<T> List<T> {
     pub(crate) const fn new() -> Self {
-        Self {
-            head: None,
-            tail: None,
-        }
+        Self { head: None }
     }
 
     #[inline]
@@ -92,28 +88,23 @@ impl<T: Node> List<T> {
     /// `node` is in no list, and nobody else inserts it meanwhile (invariants 1 and 2).
     #[inline]
     pub(crate) unsafe fn insert(&mut self, node: &'static T, ticket: u64) {
-        // A new node has the highest ticket; one that comes back belongs near the head.
-        let (mut previous, mut next) = (self.tail, None);
-        while let Some(at) = previous
-            && links(at).ticket > ticket
-        {
-            next = previous;
-            previous = links(at).previous;
-        }
-        *links(node) = Links {
-            ticket,
-            previous,
-            next,
-            linked: true,
+        let Some(head) = self.head else {
+            self.head = Some(node);
+            link(ticket, node, node, node);
+            return;
         };
-        match previous {
-            Some(previous) => links(previous).next = Some(node),
-            None => self.head = Some(node),
+        // A new node has the highest ticket; one that comes back belongs near the head.
+        let mut next = head;
+        let mut previous = neighbour(links(head).previous);
+        while links(previous).ticket > ticket {
+            next = previous;
+            if ptr::eq(next, head) {
+                self.head = Some(node);
+                break;
+            }
+            previous = neighbour(links(next).previous);
         }
-        match next {
-            Some(next) => links(next).previous = Some(node),
-            None => self.tail = Some(node),
-        }
+        link(ticket, neighbour(links(next).previous), node, next);
     }
 
     /// Unlinks `node` if it is linked; true if it was.
@@ -122,7 +113,7 @@ impl<T: Node> List<T> {
     ///
     /// `node` is in this list, if it is in any.
     pub(crate) unsafe fn remove(&mut self, node: &'static T) -> bool {
-        let linked = links(node).linked;
+        let linked = links(node).next.is_some();
         if linked {
             self.unlink(node);
         }
@@ -142,17 +133,36 @@ impl<T: Node> List<T> {
 
     #[inline]
     fn unlink(&mut self, node: &'static T) {
-        let Links { previous, next, .. } = *links(node);
-        links(node).linked = false;
-        match previous {
-            Some(previous) => links(previous).next = next,
-            None => self.head = next,
+        let next = neighbour(links(node).next.take());
+        let previous = neighbour(links(node).previous.take());
+        if ptr::eq(next, node) {
+            self.head = None;
+            return;
         }
-        match next {
-            Some(next) => links(next).previous = previous,
-            None => self.tail = previous,
+        links(previous).next = Some(next);
+        links(next).previous = Some(previous);
+        if self.head.is_some_and(|head| ptr::eq(head, node)) {
+            self.head = Some(next);
         }
     }
+}
+
+/// Puts `node` between two neighbours; both are itself if it is alone.
+#[inline]
+fn link<T: Node>(ticket: u64, previous: &'static T, node: &'static T, next: &'static T) {
+    *links(node) = Links {
+        ticket,
+        previous: Some(previous),
+        next: Some(next),
+    };
+    links(previous).next = Some(node);
+    links(next).previous = Some(node);
+}
+
+/// The neighbour of a node that is in a list.
+#[inline]
+fn neighbour<T>(neighbour: Option<&'static T>) -> &'static T {
+    neighbour.expect("a node in a list has neighbours")
 }
 
 impl<T> fmt::Debug for List<T> {
