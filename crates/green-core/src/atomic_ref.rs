@@ -33,12 +33,25 @@ impl<T> AtomicRef<T> {
             .store(ptr::from_ref(to).cast_mut(), Ordering::Release);
     }
 
+    /// The reference, which is not kept any more.
+    pub(crate) fn take(&mut self) -> Option<&'static T> {
+        let taken = self.get();
+        *self = Self::none();
+        taken
+    }
+
     /// The reference.
     #[inline]
     pub(crate) fn get(&self) -> Option<&'static T> {
         let pointer = self.pointer.load(Ordering::Acquire);
         // SAFETY: null, or made from a reference that is valid for ever, and only used as a shared one.
         unsafe { pointer.as_ref() }
+    }
+}
+
+impl<T> Default for AtomicRef<T> {
+    fn default() -> Self {
+        Self::none()
     }
 }
 

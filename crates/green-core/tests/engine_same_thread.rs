@@ -125,7 +125,7 @@ fn io() {
             b.write_all(b"x").unwrap();
         });
         let a = Io::new(a);
-        assert_eq!(a.read_with(None, |mut a| a.read(&mut [0])).unwrap(), 1);
+        assert_eq!(a.read_with(|| None, |mut a| a.read(&mut [0])).unwrap(), 1);
         writer.join();
     });
 }

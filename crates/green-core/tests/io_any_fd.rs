@@ -39,7 +39,7 @@ fn pump(reader: Io<PipeReader>, writer: Io<PipeWriter>) -> u64 {
             let mut sent = 0;
             while sent < chunk.len() {
                 sent += writer
-                    .write_with(None, |mut w| w.write(&chunk[sent..]))
+                    .write_with(|| None, |mut w| w.write(&chunk[sent..]))
                     .expect("it is open");
             }
         }
@@ -48,7 +48,7 @@ fn pump(reader: Io<PipeReader>, writer: Io<PipeWriter>) -> u64 {
     let mut buffer = [0_u8; 4_096];
     loop {
         let n = reader
-            .read_with(None, |mut r| r.read(&mut buffer))
+            .read_with(|| None, |mut r| r.read(&mut buffer))
             .expect("it is open");
         if n == 0 {
             break;
@@ -73,15 +73,15 @@ fn a_pair_plays_ping_pong() {
     let (a, b) = pair();
     let echo = spawn(move || {
         let mut byte = [0];
-        while b.read_with(None, |mut b| b.read(&mut byte)).unwrap() == 1 {
-            b.write_with(None, |mut b| b.write(&byte)).unwrap();
+        while b.read_with(|| None, |mut b| b.read(&mut byte)).unwrap() == 1 {
+            b.write_with(|| None, |mut b| b.write(&byte)).unwrap();
         }
     });
     let player = spawn(move || {
         for n in 0..200_u8 {
-            a.write_with(None, |mut a| a.write(&[n])).unwrap();
+            a.write_with(|| None, |mut a| a.write(&[n])).unwrap();
             let mut byte = [0];
-            assert_eq!(a.read_with(None, |mut a| a.read(&mut byte)).unwrap(), 1);
+            assert_eq!(a.read_with(|| None, |mut a| a.read(&mut byte)).unwrap(), 1);
             assert_eq!(byte, [n]);
         }
     });
@@ -98,11 +98,11 @@ fn many_callers_share_one() {
     let readers: Vec<_> = (0..10)
         .map(|_| {
             let a = Arc::clone(&a);
-            spawn(move || a.read_with(None, |mut a| a.read(&mut [0])).unwrap())
+            spawn(move || a.read_with(|| None, |mut a| a.read(&mut [0])).unwrap())
         })
         .collect();
     for _ in 0..10 {
-        b.write_with(None, |mut b| b.write(b"x")).unwrap();
+        b.write_with(|| None, |mut b| b.write(b"x")).unwrap();
         sleep(Duration::from_micros(100));
     }
     assert!(
@@ -119,7 +119,7 @@ fn the_end_wakes_all_readers() {
     let readers: Vec<_> = (0..10)
         .map(|_| {
             let a = Arc::clone(&a);
-            spawn(move || a.read_with(None, |mut a| a.read(&mut [0])).unwrap())
+            spawn(move || a.read_with(|| None, |mut a| a.read(&mut [0])).unwrap())
         })
         .collect();
     support::eventually("they wait", || stats().sources == 1);
@@ -139,13 +139,13 @@ fn deadlines_kills_and_limits_end_a_wait() {
         let a = Arc::new(a);
         let begun = Instant::now();
         let soon = begun + Duration::from_millis(5);
-        let read = |deadline| a.read_with(deadline, |mut a| a.read(&mut [0]));
+        let read = |deadline| a.read_with(|| deadline, |mut a| a.read(&mut [0]));
         assert_eq!(read(Some(soon)).unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(Instant::now() >= soon);
         assert_eq!(read(Some(begun)).unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(timeout(Duration::from_millis(5), || read(None)).is_err());
         let theirs = Arc::clone(&a);
-        let victim = spawn(move || theirs.read_with(None, |mut a| a.read(&mut [0])).is_ok());
+        let victim = spawn(move || theirs.read_with(|| None, |mut a| a.read(&mut [0])).is_ok());
         yield_now();
         victim.kill();
         assert!(matches!(victim.get(), Err(Failure::Killed)));
@@ -164,11 +164,11 @@ fn a_killed_reader_loses_no_readiness() {
         let readers: Vec<_> = (0..2)
             .map(|_| {
                 let a = Arc::clone(&a);
-                spawn(move || a.read_with(None, |mut a| a.read(&mut [0])).unwrap())
+                spawn(move || a.read_with(|| None, |mut a| a.read(&mut [0])).unwrap())
             })
             .collect();
         yield_now();
-        b.write_with(None, |mut b| b.write(b"x")).unwrap();
+        b.write_with(|| None, |mut b| b.write(b"x")).unwrap();
         readers[0].kill_nowait();
         assert_eq!(readers[1].get_timeout(Duration::from_secs(5)).unwrap(), 1);
     });
@@ -216,11 +216,11 @@ fn a_regular_file_is_always_ready_and_cannot_be_watched() {
         assert!(wait_readable(file.as_fd(), None).unwrap());
         let file = Io::new(file);
         assert_eq!(
-            file.read_with(None, |mut file| file.read(&mut [0; 4]))
+            file.read_with(|| None, |mut file| file.read(&mut [0; 4]))
                 .unwrap(),
             4
         );
-        let refused = file.read_with(None, |_| Err::<(), _>(ErrorKind::WouldBlock.into()));
+        let refused = file.read_with(|| None, |_| Err::<(), _>(ErrorKind::WouldBlock.into()));
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::PermissionDenied);
     });
     assert_eq!(stats().sources, 0);
@@ -231,11 +231,11 @@ fn into_inner_gives_it_back_unwatched() {
     run(|| {
         let (a, b) = pair();
         let soon = Some(Instant::now() + Duration::from_millis(1));
-        a.read_with(soon, |mut a| a.read(&mut [0])).unwrap_err();
+        a.read_with(|| soon, |mut a| a.read(&mut [0])).unwrap_err();
         assert_eq!(stats().sources, 1);
         let mut a = a.into_inner();
         assert_eq!(stats().sources, 0);
-        b.write_with(None, |mut b| b.write(b"x")).unwrap();
+        b.write_with(|| None, |mut b| b.write(b"x")).unwrap();
         assert_eq!(a.read(&mut [0]).unwrap(), 1);
     });
 }
@@ -252,8 +252,8 @@ fn one_that_never_blocks_lets_others_run() {
             if stop.load(std::sync::atomic::Ordering::Relaxed) {
                 break;
             }
-            a.write_with(None, |mut a| a.write(b"x")).unwrap();
-            b.read_with(None, |mut b| b.read(&mut [0])).unwrap();
+            a.write_with(|| None, |mut a| a.write(b"x")).unwrap();
+            b.read_with(|| None, |mut b| b.read(&mut [0])).unwrap();
         }
         assert!(other.ready());
     });

@@ -89,7 +89,7 @@ fn each_says_what_it_waits_for() {
         ),
         (spawn(move || _ = full.put(())), "waits for queue put"),
         (
-            spawn(move || drop(Io::new(a).read_with(None, |mut a| a.read(&mut [0])))),
+            spawn(move || drop(Io::new(a).read_with(|| None, |mut a| a.read(&mut [0])))),
             &*format!("waits for read of fd {fd}"),
         ),
         (

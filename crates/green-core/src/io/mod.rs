@@ -10,14 +10,11 @@ mod retry;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
-use crate::reactor::Registration;
-use crate::reactor::source::{Direction, Source};
+use crate::reactor::Watch;
+use crate::reactor::source::Direction;
 use retry::Attempt;
 
 /// A value that owns a file descriptor, with blocking operations that block only their caller.
@@ -37,7 +34,7 @@ use retry::Attempt;
 /// let a = Io::new(a);
 /// let reader = green_core::spawn(move || {
 ///     let mut buf = [0; 5];
-///     let n = a.read_with(None, |mut a| a.read(&mut buf))?;
+///     let n = a.read_with(|| None, |mut a| a.read(&mut buf))?;
 ///     Ok::<_, std::io::Error>(buf[..n].to_vec())
 /// });
 /// (&b).write_all(b"hello")?;
@@ -45,11 +42,8 @@ use retry::Attempt;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Io<T: AsFd> {
-    /// What is remembered of the descriptor's readiness, and who waits.
-    source: Arc<Source>,
-    /// The place in a poller, once an operation has waited. The lock is held while the descriptor is
-    /// added to the poller, by the one caller that adds it.
-    registration: Mutex<Option<Registration>>,
+    /// Whether a poller watches the descriptor, what is remembered of its readiness, and who waits.
+    watch: Watch,
     /// Whether operations that would block fail instead.
     nonblocking: AtomicBool,
     /// Owns the descriptor. Invariant: `None` only after `into_inner`.
@@ -60,8 +54,7 @@ impl<T: AsFd> Io<T> {
     /// Wraps `io`. No poller watches it until an operation would block.
     pub fn new(io: T) -> Self {
         Self {
-            source: Arc::new(Source::new()),
-            registration: Mutex::new(None),
+            watch: Watch::default(),
             nonblocking: AtomicBool::new(false),
             io: Some(io),
         }
@@ -96,9 +89,12 @@ impl<T: AsFd> Io<T> {
     /// Runs `op` until it does anything but fail with `WouldBlock`, waiting in between until the
     /// descriptor is readable.
     ///
+    /// `deadline` is asked when the first attempt would block, so that an operation that succeeds at once
+    /// does not look at the clock.
+    ///
     /// # Blocking
     ///
-    /// Waits at most until `deadline`; a cancellation point while it waits.
+    /// Waits at most until the deadline; a cancellation point while it waits.
     ///
     /// # Errors
     ///
@@ -106,11 +102,11 @@ impl<T: AsFd> Io<T> {
     /// [`Io::set_nonblocking`].
     pub fn read_with<R>(
         &self,
-        deadline: Option<Instant>,
+        deadline: impl FnOnce() -> Option<Instant>,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.attempt(Direction::Read)
-            .run(deadline.into(), || op(self.get_ref()))
+        let attempt = self.attempt(Direction::Read);
+        attempt.run(|| deadline().into(), || op(self.get_ref()))
     }
 
     /// As [`Io::read_with`], waiting until the descriptor is writable.
@@ -120,11 +116,11 @@ impl<T: AsFd> Io<T> {
     /// As [`Io::read_with`].
     pub fn write_with<R>(
         &self,
-        deadline: Option<Instant>,
+        deadline: impl FnOnce() -> Option<Instant>,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.attempt(Direction::Write)
-            .run(deadline.into(), || op(self.get_ref()))
+        let attempt = self.attempt(Direction::Write);
+        attempt.run(|| deadline().into(), || op(self.get_ref()))
     }
 
     /// As [`Io::read_with`] for a byte stream in which an operation that moves fewer bytes than
@@ -137,11 +133,11 @@ impl<T: AsFd> Io<T> {
     pub fn read_stream_with(
         &self,
         asked: usize,
-        deadline: Option<Instant>,
+        deadline: impl FnOnce() -> Option<Instant>,
         mut op: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        self.attempt(Direction::Read)
-            .run_stream(asked, deadline.into(), || op(self.get_ref()))
+        let attempt = self.attempt(Direction::Read);
+        attempt.run_stream(asked, || deadline().into(), || op(self.get_ref()))
     }
 
     /// As [`Io::read_stream_with`], for a send buffer that is full.
@@ -152,18 +148,17 @@ impl<T: AsFd> Io<T> {
     pub fn write_stream_with(
         &self,
         asked: usize,
-        deadline: Option<Instant>,
+        deadline: impl FnOnce() -> Option<Instant>,
         mut op: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        self.attempt(Direction::Write)
-            .run_stream(asked, deadline.into(), || op(self.get_ref()))
+        let attempt = self.attempt(Direction::Write);
+        attempt.run_stream(asked, || deadline().into(), || op(self.get_ref()))
     }
 
     #[inline]
     fn attempt(&self, direction: Direction) -> Attempt<'_> {
         Attempt {
-            source: &self.source,
-            registration: &self.registration,
+            watch: &self.watch,
             fd: self.get_ref().as_fd(),
             direction,
             nonblocking: self.nonblocking.load(Ordering::Relaxed),
@@ -171,8 +166,8 @@ impl<T: AsFd> Io<T> {
     }
 
     fn deregister(&mut self) {
-        if let Some(registration) = self.registration.get_mut().take() {
-            registration.remove(self.get_ref().as_fd());
+        if let Some(io) = &self.io {
+            self.watch.end(io.as_fd());
         }
     }
 }

@@ -1,37 +1,34 @@
 //! The one loop that turns "would block" into a wait.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::interrupt;
 use crate::park::{Caller, Green, os_scope_deadline};
-use crate::reactor::Registration;
-use crate::reactor::source::{Direction, Source};
-use crate::sched;
+use crate::reactor::Watch;
+use crate::reactor::source::Direction;
 use crate::time::deadline::Deadline;
 use crate::waitq::NotReady;
 
 /// One operation on one descriptor, in one direction.
+#[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
-    pub(super) source: &'a Arc<Source>,
-    pub(super) registration: &'a Mutex<Option<Registration>>,
+    pub(super) watch: &'a Watch,
     pub(super) fd: BorrowedFd<'a>,
     pub(super) direction: Direction,
     pub(super) nonblocking: bool,
 }
 
 impl Attempt<'_> {
-    /// Runs `op` until it does anything but fail with `WouldBlock`.
+    /// Runs `op` until it does anything but fail with `WouldBlock`, waiting in between.
     #[inline]
     pub(super) fn run<R>(
         self,
-        deadline: Deadline,
+        deadline: impl FnOnce() -> Deadline,
         op: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
         self.run_with(deadline, op, |_| false)
@@ -42,7 +39,7 @@ impl Attempt<'_> {
     pub(super) fn run_stream(
         self,
         asked: usize,
-        deadline: Deadline,
+        deadline: impl FnOnce() -> Deadline,
         op: impl FnMut() -> io::Result<usize>,
     ) -> io::Result<usize> {
         self.run_with(deadline, op, |&moved| 0 < moved && moved < asked)
@@ -51,64 +48,104 @@ impl Attempt<'_> {
     #[inline]
     fn run_with<R>(
         self,
-        deadline: Deadline,
+        deadline: impl FnOnce() -> Deadline,
         mut op: impl FnMut() -> io::Result<R>,
         is_short: impl Fn(&R) -> bool,
     ) -> io::Result<R> {
-        let mut woken_by_kernel = false;
-        let mut parked = false;
-        loop {
-            let seen = self.source.seen();
-            if woken_by_kernel || self.nonblocking || seen.may_be_ready(self.direction) {
-                match op() {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.source.clear(self.direction, seen);
-                        if self.nonblocking {
-                            return Err(error);
-                        }
-                    }
-                    result => {
-                        if result.as_ref().is_ok_and(&is_short) {
-                            self.source.clear_short(self.direction, seen);
-                        }
-                        self.source.pass_on(self.direction);
-                        if !parked {
-                            if let Some(green) = Green::current() {
-                                green.spend();
-                            }
-                        }
-                        return result;
-                    }
-                }
+        if self.nonblocking {
+            return self.only_once(op);
+        }
+        if let Some(result) = self.try_once(&mut op, &is_short, Sure::No) {
+            if let Some(green) = Green::current() {
+                green.spend();
             }
-            woken_by_kernel = self.wait(deadline)?;
-            parked = true;
+            return result;
+        }
+        let deadline = deadline();
+        loop {
+            let sure = self.wait(deadline)?;
+            if let Some(result) = self.try_once(&mut op, &is_short, sure) {
+                return result;
+            }
         }
     }
 
-    /// Waits until another attempt is worth while; true if the kernel itself said so.
+    /// Runs `op`, whatever it returns.
     #[cold]
-    fn wait(&self, deadline: Deadline) -> io::Result<bool> {
-        let hub = match Caller::current() {
-            Caller::Os(_) => return poll_fd(self.fd, self.direction, deadline).map(|()| true),
-            Caller::Green(green) => green.hub().shared.id,
-            Caller::May(_) => {
-                crate::hub::start();
-                hub_for(self.fd)
-            }
-        };
-        let mut registration = self.registration.lock();
-        if registration.is_none() {
-            *registration = Some(Registration::new(hub, self.fd, self.source)?);
+    fn only_once<R>(self, mut op: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+        let result = op();
+        if let Some(source) = self.watch.source() {
+            source.pass_on(self.direction);
         }
-        drop(registration);
+        result
+    }
+
+    /// Runs `op` if it may succeed; `None` if it did not or would block.
+    #[inline]
+    fn try_once<R>(
+        self,
+        op: &mut impl FnMut() -> io::Result<R>,
+        is_short: &impl Fn(&R) -> bool,
+        sure: Sure,
+    ) -> Option<io::Result<R>> {
+        let direction = self.direction;
+        let watched = self.watch.source().map(|source| (source, source.seen()));
+        if let (Some((_, seen)), Sure::No) = (watched, sure)
+            && !seen.is_ready(direction)
+        {
+            return None;
+        }
+        let result = op();
+        let Some((source, seen)) = watched else {
+            return Some(result).filter(|result| !would_block(result));
+        };
+        match &result {
+            Err(_) if would_block(&result) => {
+                source.clear(direction, seen);
+                return None;
+            }
+            Ok(value) if is_short(value) => source.clear_short(direction, seen),
+            _ => {}
+        }
+        source.pass_on(direction);
+        Some(result)
+    }
+
+    /// Waits until another attempt is worth while.
+    #[inline]
+    fn wait(self, deadline: Deadline) -> io::Result<Sure> {
+        let hub = match Green::current() {
+            Some(green) => Some(green.hub().shared.id),
+            None => match Caller::foreign() {
+                Caller::Os(_) => {
+                    return poll_fd(self.fd, self.direction, deadline).map(|()| Sure::Yes);
+                }
+                _ => {
+                    crate::hub::start();
+                    None
+                }
+            },
+        };
+        let source = self.watch.begin(hub, self.fd)?;
         let fd = u32::try_from(self.fd.as_raw_fd()).unwrap_or(0);
-        match self.source.wait(self.direction, deadline, fd) {
-            Ok(()) => Ok(false),
+        match source.wait(self.direction, deadline, fd) {
+            Ok(()) => Ok(Sure::No),
             Err(NotReady::TimedOut) => Err(io::ErrorKind::TimedOut.into()),
             Err(NotReady::Interrupted(interrupt)) => interrupt::raise(interrupt),
         }
     }
+}
+
+/// Whether the kernel itself has just said that an attempt is worth while, whatever is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sure {
+    Yes,
+    No,
+}
+
+#[inline]
+fn would_block<R>(result: &io::Result<R>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Waits until `fd` is ready in `direction`, or its other end is closed; false if the deadline passes.
@@ -129,45 +166,34 @@ pub(super) fn wait_fd(
         return done(poll_fd(fd, direction, deadline));
     }
     // A duplicate of its own: the descriptor may be in a poller already.
-    let fd = fd.try_clone_to_owned()?;
-    let source = Arc::new(Source::new());
-    let registration = Mutex::new(None);
     let watched = Watched {
-        fd: fd.as_fd(),
-        registration: &registration,
+        fd: fd.try_clone_to_owned()?,
+        watch: Watch::default(),
     };
     let attempt = Attempt {
-        source: &source,
-        registration: watched.registration,
-        fd: watched.fd,
+        watch: &watched.watch,
+        fd: watched.fd.as_fd(),
         direction,
         nonblocking: false,
     };
     done(attempt.wait(deadline).map(|_| ()))
 }
 
-/// Takes a registration back on every way out.
-struct Watched<'a> {
-    fd: BorrowedFd<'a>,
-    registration: &'a Mutex<Option<Registration>>,
+/// A descriptor that is watched for one wait.
+struct Watched {
+    fd: OwnedFd,
+    watch: Watch,
 }
 
-impl Drop for Watched<'_> {
+impl Drop for Watched {
     fn drop(&mut self) {
-        if let Some(registration) = self.registration.lock().take() {
-            registration.remove(self.fd);
-        }
+        self.watch.end(self.fd.as_fd());
     }
-}
-
-/// The hub whose poller watches for a caller that has no hub.
-fn hub_for(fd: BorrowedFd<'_>) -> usize {
-    usize::try_from(fd.as_raw_fd()).unwrap_or(0) % sched::hubs().len().max(1)
 }
 
 /// An OS thread waits in the kernel, in steps that let a `Timeout` scope of it come due.
 fn poll_fd(fd: BorrowedFd<'_>, direction: Direction, deadline: Deadline) -> io::Result<()> {
-    let caller = Caller::current();
+    let caller = Caller::foreign();
     let scope = os_scope_deadline();
     let flags = match direction {
         Direction::Read => PollFlags::IN | PollFlags::RDHUP | PollFlags::PRI,

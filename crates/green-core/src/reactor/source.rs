@@ -20,9 +20,16 @@
 //! in meanwhile, from whichever hub, is not erased. An event sets the bits before it takes the
 //! monitor's lock, and a waiter looks at them under that lock before it is linked, so either the waiter
 //! sees the bits or the event finds the waiter.
+//!
+//! The word also holds the generation: how often the source has been taken into use. An event of an earlier use
+//! is dropped by the exchange that would set its bits.
+//!
+//! `queued`, a hint that spares the lock, is written under it. Whoever finds readiness left over after its own
+//! operation looks at the hint: a waiter that was linked before the event that set the bits is seen, because
+//! the event's critical section lies between; one that came after has seen the bits itself.
 
 use std::ops::BitOr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
@@ -79,8 +86,6 @@ impl Ready {
     pub(crate) const READ_CLOSED: Self = Self(1 << 2);
     pub(crate) const WRITE_CLOSED: Self = Self(1 << 3);
     pub(crate) const URGENT: Self = Self(1 << 4);
-    /// The source is in a poller: what it remembers can be relied on.
-    const REGISTERED: Self = Self(1 << 5);
 
     const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -95,48 +100,122 @@ impl BitOr for Ready {
     }
 }
 
-/// The bits of the word that hold a [`Ready`]; the rest is the tick.
+/// The bits of the word that hold a [`Ready`].
 const BITS: u64 = (1 << 8) - 1;
 
-/// One event.
+/// One event, in the bits of the word that count them.
 const TICK: u64 = BITS + 1;
+
+/// The bits of the word that hold the tick.
+const TICKS: u64 = GENERATION - TICK;
+
+/// One use of the source, in the bits of the word that count those.
+const GENERATION: u64 = 1 << 32;
 
 /// What an attempt noted of the readiness before it entered the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen(u64);
 
 impl Seen {
-    /// Whether an attempt is worth while: the source is not watched yet, or an event said so.
+    /// Whether an attempt is worth while.
     #[inline]
-    pub(crate) fn may_be_ready(self, direction: Direction) -> bool {
-        !self.is_registered() || Ready(self.0).intersects(direction.mask())
-    }
-
-    #[inline]
-    fn is_registered(self) -> bool {
-        Ready(self.0).intersects(Ready::REGISTERED)
+    pub(crate) fn is_ready(self, direction: Direction) -> bool {
+        Ready(self.0).intersects(direction.mask())
     }
 }
 
 /// See the module documentation.
 #[derive(Debug)]
+#[repr(C, align(64))] // All that a wake-up touches is one cache line.
 pub(crate) struct Source {
-    /// The tick and the bits.
+    /// The generation, the tick and the bits.
     word: AtomicU64,
-    /// How many callers are in `wait`, by direction: a hint that spares the lock.
-    waiting: [AtomicU32; 2],
     /// Who waits, by direction.
-    queues: Monitor<[WaitQueue; 2]>,
+    queues: Monitor<Queues>,
+    /// The hub whose poller watches it.
+    home: AtomicU32,
+    /// The hub from which it was waited for last, and how many times in a row: see [`Source::visit`].
+    visits: AtomicU32,
+    /// Its place in the table.
+    index: u32,
+    /// Whether anybody waits, by direction: a hint.
+    queued: [AtomicBool; 2],
 }
 
+/// Who waits, by direction.
+type Queues = [WaitQueue; 2];
+
+/// Waits from one other hub in a row after which a source moves there.
+const VISITS: u32 = 8;
+
 impl Source {
-    /// A source that no poller watches yet.
-    pub(crate) fn new() -> Self {
+    /// A source that nobody uses.
+    pub(super) fn new(index: u32) -> Self {
         Self {
             word: AtomicU64::new(0),
-            waiting: [const { AtomicU32::new(0) }; 2],
             queues: Monitor::new([const { WaitQueue::new() }; 2]),
+            home: AtomicU32::new(0),
+            visits: AtomicU32::new(0),
+            index,
+            queued: [const { AtomicBool::new(false) }; 2],
         }
+    }
+
+    /// Its place in the table.
+    #[cfg(test)]
+    pub(super) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The index and the generation: what the poller's events carry.
+    pub(super) fn token(&self) -> u64 {
+        u64::from(self.index) << 32 | self.word.load(Ordering::Relaxed) >> 32
+    }
+
+    /// Taken into use: nothing is remembered, and what events of the use before are under way mean nothing. The
+    /// hub of this number will watch it.
+    pub(super) fn begin(&self, home: usize) {
+        let generation = self.word.load(Ordering::Relaxed) & !(GENERATION - 1);
+        self.word
+            .store(generation.wrapping_add(GENERATION), Ordering::Release);
+        self.set_home(home);
+    }
+
+    /// The number of the hub whose poller watches it.
+    pub(super) fn home(&self) -> usize {
+        self.home.load(Ordering::Relaxed) as usize
+    }
+
+    /// The hub of this number watches it from now on.
+    pub(super) fn set_home(&self, hub: usize) {
+        self.visits.store(0, Ordering::Relaxed);
+        self.home
+            .store(u32::try_from(hub).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Somebody on the hub of this number is about to wait; true if the source should move there: if that has
+    /// happened [`VISITS`] times in a row, with nobody else waiting in between.
+    ///
+    /// Callers may overwrite each other's count: it decides nothing but speed.
+    #[inline]
+    pub(super) fn visit(&self, hub: usize) -> bool {
+        if hub == self.home() {
+            if self.visits.load(Ordering::Relaxed) != 0 {
+                self.visits.store(0, Ordering::Relaxed);
+            }
+            return false;
+        }
+        self.visit_from_elsewhere(hub)
+    }
+
+    #[cold]
+    fn visit_from_elsewhere(&self, hub: usize) -> bool {
+        let hub = u32::try_from(hub).unwrap_or(u32::MAX);
+        let visits = self.visits.load(Ordering::Relaxed);
+        let (visitor, count) = (visits >> 8, visits & 0xff);
+        let count = if visitor == hub { count + 1 } else { 1 };
+        self.visits.store(hub << 8 | count, Ordering::Relaxed);
+        count >= VISITS
     }
 
     /// What is remembered now.
@@ -168,7 +247,7 @@ impl Source {
     /// data.
     #[inline]
     pub(crate) fn clear_short(&self, direction: Direction, seen: Seen) {
-        if seen.is_registered() && !Ready(seen.0).intersects(direction.closed() | Ready::URGENT) {
+        if !Ready(seen.0).intersects(direction.closed() | Ready::URGENT) {
             self.clear(direction, seen);
         }
     }
@@ -176,7 +255,7 @@ impl Source {
     /// After an attempt that did not block: if more is ready and somebody waits for it, it is their turn.
     #[inline]
     pub(crate) fn pass_on(&self, direction: Direction) {
-        if self.waiting[direction.index()].load(Ordering::Relaxed) != 0 {
+        if self.queued[direction.index()].load(Ordering::Relaxed) {
             self.notify_next(direction);
         }
     }
@@ -190,6 +269,7 @@ impl Source {
         } else {
             None
         };
+        self.note_queued(direction, &queues);
         drop(queues);
         wake(next);
     }
@@ -199,6 +279,7 @@ impl Source {
     /// # Errors
     ///
     /// The deadline passed, or the caller was interrupted.
+    #[inline]
     pub(crate) fn wait(
         &self,
         direction: Direction,
@@ -209,35 +290,30 @@ impl Source {
             Direction::Read => WaitFor::Read,
             Direction::Write => WaitFor::Write,
         };
-        let waiting = &self.waiting[direction.index()];
-        waiting.fetch_add(1, Ordering::Relaxed);
-        // `may` may unwind out of the wait.
-        let _leave = OnDrop(|| _ = waiting.fetch_sub(1, Ordering::Relaxed));
         self.queues.wait(
             Wait::new(what, deadline).on(fd),
             |queues| &mut queues[direction.index()],
             |_| {
                 let word = Ready(self.word.load(Ordering::Acquire));
-                word.intersects(direction.mask()).then_some(())
+                if word.intersects(direction.mask()) {
+                    return Some(());
+                }
+                self.queued[direction.index()].store(true, Ordering::Relaxed);
+                None
             },
         )
     }
 
-    /// A poller watches the source from now on; it will report what is ready already.
-    pub(super) fn set_registered(&self) {
-        self.word.fetch_or(Ready::REGISTERED.0, Ordering::AcqRel);
-    }
-
-    /// No poller could be made to watch the source.
-    pub(super) fn unset_registered(&self) {
-        self.word.fetch_and(!Ready::REGISTERED.0, Ordering::AcqRel);
-    }
-
-    /// The poller reported an event.
-    pub(super) fn deliver(&self, ready: Ready) {
+    /// The poller reported an event for the use of this generation.
+    #[inline]
+    pub(super) fn deliver(&self, generation: u32, ready: Ready) {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let next = (word | ready.0).wrapping_add(TICK);
+            if word >> 32 != u64::from(generation) {
+                return;
+            }
+            let tick = word.wrapping_add(TICK) & TICKS;
+            let next = word & !TICKS | tick | ready.0;
             match self
                 .word
                 .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed)
@@ -246,31 +322,40 @@ impl Source {
                 Err(now) => word = now,
             }
         }
+        if ready.intersects(Ready::READ_CLOSED | Ready::WRITE_CLOSED) {
+            self.notify_closed(ready);
+        }
+        let mut queues = self.queues.lock();
+        let mut next = |direction: Direction| {
+            let next = if ready.intersects(direction.bit()) {
+                queues[direction.index()].notify_one()
+            } else {
+                None
+            };
+            self.note_queued(direction, &queues);
+            next
+        };
+        let (reader, writer) = (next(Direction::Read), next(Direction::Write));
+        drop(queues);
+        wake(reader);
+        wake(writer);
+    }
+
+    /// Nobody needs to wait any more in the directions that are closed.
+    #[cold]
+    fn notify_closed(&self, ready: Ready) {
         for direction in [Direction::Read, Direction::Write] {
             if ready.intersects(direction.closed()) {
                 self.queues
                     .notify_all(|queues| &mut queues[direction.index()], |_| ());
             }
         }
-        let mut queues = self.queues.lock();
-        let mut next = [Direction::Read, Direction::Write].map(|direction| {
-            ready
-                .intersects(direction.bit())
-                .then(|| queues[direction.index()].notify_one())
-                .flatten()
-        });
-        drop(queues);
-        for notified in &mut next {
-            wake(notified.take());
-        }
     }
-}
 
-/// Calls a closure when it is dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
+    /// Keeps the hint right. Called under the lock.
+    #[inline]
+    fn note_queued(&self, direction: Direction, queues: &Queues) {
+        let queued = !queues[direction.index()].is_empty();
+        self.queued[direction.index()].store(queued, Ordering::Relaxed);
     }
 }

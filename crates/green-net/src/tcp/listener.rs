@@ -157,7 +157,7 @@ impl TcpListener {
         let (fd, addr) = if self.modes.nonblocking.load(Ordering::Relaxed) {
             attempt(self.io.get_ref())?
         } else {
-            self.io.read_with(None, attempt)?
+            self.io.read_with(|| None, attempt)?
         };
         Ok((TcpStream::accepted(fd), addr))
     }

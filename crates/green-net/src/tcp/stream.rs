@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use green_core::io::Io;
@@ -47,8 +47,8 @@ use crate::socket::{self, Modes};
 pub struct TcpStream {
     /// The socket. In the mode that the user asked for: attempts do not block by themselves.
     io: Io<OwnedFd>,
-    /// Shared by the handles that `try_clone` makes.
-    modes: Arc<Modes>,
+    /// What was set, shared by the handles that `try_clone` makes; nothing while all is as it was.
+    modes: OnceLock<Arc<Modes>>,
 }
 
 impl TcpStream {
@@ -87,11 +87,11 @@ impl TcpStream {
     fn connect_to(addr: SocketAddr, deadline: Option<Instant>) -> io::Result<Self> {
         let io = Io::new(socket::tcp_socket(addr, SocketFlags::NONBLOCK)?);
         socket::begin_connect(io.as_fd(), addr)?;
-        io.write_with(deadline, |fd| socket::connected(fd.as_fd()))?;
+        io.write_with(|| deadline, |fd| socket::connected(fd.as_fd()))?;
         socket::set_nonblocking(io.as_fd(), false)?;
         Ok(Self {
             io,
-            modes: Arc::default(),
+            modes: OnceLock::new(),
         })
     }
 
@@ -99,7 +99,7 @@ impl TcpStream {
     pub(super) fn accepted(fd: OwnedFd) -> Self {
         Self {
             io: Io::new(fd),
-            modes: Arc::default(),
+            modes: OnceLock::new(),
         }
     }
 
@@ -146,7 +146,7 @@ impl TcpStream {
         let fd = self.io.get_ref().try_clone()?;
         Ok(Self {
             io: Io::new(fd),
-            modes: Arc::clone(&self.modes),
+            modes: Arc::clone(self.modes()).into(),
         })
     }
 
@@ -163,7 +163,7 @@ impl TcpStream {
     ///
     /// `InvalidInput` if the timeout is zero.
     pub fn set_read_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
-        self.modes.set_timeout(self.as_fd(), Timeout::Recv, dur)
+        self.modes().set_timeout(self.as_fd(), Timeout::Recv, dur)
     }
 
     /// Limits how long a write may wait; [`std::net::TcpStream::set_write_timeout`].
@@ -174,7 +174,7 @@ impl TcpStream {
     ///
     /// `InvalidInput` if the timeout is zero.
     pub fn set_write_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
-        self.modes.set_timeout(self.as_fd(), Timeout::Send, dur)
+        self.modes().set_timeout(self.as_fd(), Timeout::Send, dur)
     }
 
     /// How long a read may wait, as the kernel rounded it; [`std::net::TcpStream::read_timeout`].
@@ -208,13 +208,13 @@ impl TcpStream {
         if buf.is_empty() {
             return Ok(0);
         }
-        if self.modes.is_nonblocking() {
+        if self.is_nonblocking() {
             return socket::try_peek(self.as_fd(), buf);
         }
-        let deadline = self.modes.deadline(Timeout::Recv);
-        let result = self
-            .io
-            .read_with(deadline, |fd| socket::try_peek(fd.as_fd(), buf));
+        let result = self.io.read_with(
+            || self.deadline(Timeout::Recv),
+            |fd| socket::try_peek(fd.as_fd(), buf),
+        );
         result.map_err(would_block_at_deadline)
     }
 
@@ -308,7 +308,24 @@ impl TcpStream {
     ///
     /// What the kernel says.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.modes.set_nonblocking(self.as_fd(), nonblocking)
+        self.modes().set_nonblocking(self.as_fd(), nonblocking)
+    }
+
+    /// The modes, to be changed or shared.
+    fn modes(&self) -> &Arc<Modes> {
+        self.modes.get_or_init(Arc::default)
+    }
+
+    /// Whether the user asked for non-blocking mode.
+    #[inline]
+    fn is_nonblocking(&self) -> bool {
+        self.modes.get().is_some_and(|modes| modes.is_nonblocking())
+    }
+
+    /// When an operation that begins to wait now has waited long enough.
+    #[inline]
+    fn deadline(&self, which: Timeout) -> Option<Instant> {
+        self.modes.get()?.deadline(which)
     }
 
     /// Reads `asked` bytes at most, with attempts that do not block.
@@ -321,13 +338,14 @@ impl TcpStream {
         if asked == 0 {
             return Ok(0);
         }
-        if self.modes.is_nonblocking() {
+        if self.is_nonblocking() {
             return attempt(self.as_fd());
         }
-        let deadline = self.modes.deadline(Timeout::Recv);
-        let result = self
-            .io
-            .read_stream_with(asked, deadline, |fd| attempt(fd.as_fd()));
+        let result = self.io.read_stream_with(
+            asked,
+            || self.deadline(Timeout::Recv),
+            |fd| attempt(fd.as_fd()),
+        );
         result.map_err(would_block_at_deadline)
     }
 
@@ -339,13 +357,14 @@ impl TcpStream {
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> io::Result<usize> {
         // Nothing to write needs no room, but may still find the connection closed.
-        if asked == 0 || self.modes.is_nonblocking() {
+        if asked == 0 || self.is_nonblocking() {
             return attempt(self.as_fd());
         }
-        let deadline = self.modes.deadline(Timeout::Send);
-        let result = self
-            .io
-            .write_stream_with(asked, deadline, |fd| attempt(fd.as_fd()));
+        let result = self.io.write_stream_with(
+            asked,
+            || self.deadline(Timeout::Send),
+            |fd| attempt(fd.as_fd()),
+        );
         result.map_err(would_block_at_deadline)
     }
 }
@@ -441,7 +460,7 @@ impl IntoRawFd for TcpStream {
 impl From<OwnedFd> for TcpStream {
     /// The stream has the mode and the timeouts that the descriptor has now.
     fn from(fd: OwnedFd) -> Self {
-        let modes = Arc::new(Modes::of(fd.as_fd()));
+        let modes = Arc::new(Modes::of(fd.as_fd())).into();
         Self {
             io: Io::new(fd),
             modes,
