@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::sched::control::State;
 use crate::sched::registry::{MIGRATING, Registry};
+use crate::sched::slot::Waiting;
 use crate::sched::{self, WaitFor};
 use crate::{reactor, threadpool};
 
@@ -94,23 +95,29 @@ pub fn dump(out: &mut impl Write) -> io::Result<()> {
     let mut live: Vec<_> = registries().flat_map(Registry::snapshot).collect();
     live.sort_by_key(|control| control.id());
     writeln!(out, "{} green threads", live.len())?;
-    let now = sched::clock(Instant::now());
+    let now = sched::coarse(sched::clock(Instant::now()));
     for control in live {
         let name = control.name().unwrap_or("-");
         let hub = control.slot().map_or(control.hub(), |slot| slot.hub.id);
         write!(out, "#{} {name} hub {hub} ", control.id())?;
         match (control.state(), control.slot()) {
-            (State::Started, Some(slot)) => match slot.waiting_for() {
-                (WaitFor::Nothing, ..) => write!(out, "running")?,
-                (what, since, detail) => {
-                    let waited = Duration::from_nanos(now.saturating_sub(since));
-                    write!(out, "waits for {what}")?;
-                    if matches!(what, WaitFor::Read | WaitFor::Write) {
-                        write!(out, " of fd {detail}")?;
+            (State::Started, Some(slot)) => {
+                let Waiting {
+                    what,
+                    detail,
+                    since,
+                } = slot.waiting();
+                match what {
+                    WaitFor::Nothing => write!(out, "running")?,
+                    WaitFor::Read | WaitFor::Write => {
+                        write!(out, "waits for {what} of fd {detail}")?;
                     }
-                    write!(out, " since {waited:.3?}")?;
+                    _ => write!(out, "waits for {what}")?,
                 }
-            },
+                if what != WaitFor::Nothing {
+                    write!(out, " since {:.3?}", sched::coarse_span(since, now))?;
+                }
+            }
             (State::Started, None) => write!(out, "runs on may")?,
             (State::Finished | State::KilledNew, _) => write!(out, "ended")?,
             _ => write!(out, "not started")?,

@@ -40,7 +40,6 @@
     expect(dead_code, reason = "a model uses only a part of what it compiles")
 )]
 
-#[cfg(not(green_loom))]
 #[expect(unsafe_code, reason = "gives references back that it was given")]
 mod atomic_ref;
 mod primitive;

@@ -11,6 +11,7 @@ use std::fmt;
 /// # Panics
 ///
 /// [`Pinned::get`] panics on any other OS thread.
+#[repr(C)] // The owner stands beside what is used most.
 pub(crate) struct Pinned<T> {
     /// Identifies the OS thread that made the value.
     owner: usize,

@@ -33,11 +33,11 @@ pub(crate) struct StackRange {
 }
 
 impl StackRange {
-    /// The stack of `size` bytes at whose top the engine keeps its own record, at `address`.
+    /// The stack of `size` bytes in which `address` is, at the same distance from the top whenever this is called.
     ///
     /// `None` if the layout is not the expected one, or `/proc` is not there to tell.
     pub(super) fn containing(address: usize, size: usize) -> Option<Self> {
-        /// Bytes from the engine's record to the top of its stack: the same for every carrier.
+        /// Bytes from `address` to the top of its stack.
         static TO_TOP: OnceLock<Option<usize>> = OnceLock::new();
         let to_top = *TO_TOP.get_or_init(|| {
             // The mapping begins at the guard, which is a mapping of its own: neighbours may merge
@@ -51,12 +51,6 @@ impl StackRange {
             bottom: top - size,
             top,
         })
-    }
-
-    /// Whether `address` lies in the stack.
-    #[inline]
-    pub(crate) fn contains(self, address: usize) -> bool {
-        (self.bottom..self.top).contains(&address)
     }
 
     /// Whether `address` lies in the guard page.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Interrupt, Opened, Park, Wait, Wake, no_park_violation};
 use crate::panics;
 use crate::sched::interrupts::Interrupts;
-use crate::sched::slot::SlotLocal;
+use crate::sched::slot::{SlotLocal, Waiting};
 use crate::sched::waiter::Waiter;
 use crate::sched::word::{Mode, Outcome};
 use crate::sched::{self, Local, WaitFor, Work};
@@ -148,16 +148,20 @@ impl Green {
     fn suspend(self, what: WaitFor, detail: u32) {
         let own = self.own;
         let slot = own.slot();
-        slot.note_wait(what, detail, own.hub.now.get());
+        slot.note_wait(Waiting {
+            what,
+            detail,
+            since: own.hub.now_coarse(),
+        });
         if self.is_unwinding() {
-            own.parked_unwinding.set(true);
-        } else {
+            own.interrupts.set_parked_unwinding(true);
+        } else if !own.interrupts.is_idle() {
             // Whatever unwound before was caught.
             own.interrupts.set_known_unwinding(false);
         }
         own.carrier.park();
-        if own.parked_unwinding.get() {
-            own.parked_unwinding.set(false);
+        if own.interrupts.is_parked_unwinding() {
+            own.interrupts.set_parked_unwinding(false);
             // While it was away, others may have found nobody unwinding: this one still is.
             own.interrupts.set_known_unwinding(true);
         }

@@ -47,7 +47,7 @@ use may::coroutine_local;
 use super::{Interrupt, Opened, Wake};
 use crate::hub;
 use crate::primitive::Mutex;
-use crate::sched::waiter::{self, Target, Unparker, Waiter};
+use crate::sched::waiter::{self, Unparker, Waiter};
 use crate::sched::word::{Episode, Mode, Outcome};
 use crate::sched::{self, Call, HubShared, Message};
 use crate::time::deadline::Deadline;
@@ -100,7 +100,7 @@ impl MayParker {
             waiter: Waiter::new(),
             coroutine: Mutex::new(None),
         }));
-        parker.waiter.set_target(Target::Other(parker));
+        parker.waiter.wakes_other(parker);
         parker
     }
 }

@@ -12,7 +12,7 @@ use super::{Opened, Wake};
 use crate::primitive::{Condvar, Mutex};
 #[cfg(not(green_loom))]
 use crate::sched::interrupts::Interrupts;
-use crate::sched::waiter::{self, Target, Waiter};
+use crate::sched::waiter::{self, Waiter};
 use crate::sched::word::{Mode, Outcome};
 use crate::time::deadline::Deadline;
 
@@ -34,7 +34,7 @@ impl OsParker {
             lock: Mutex::new(()),
             condvar: Condvar::new(),
         }));
-        parker.waiter.set_target(Target::Other(parker));
+        parker.waiter.wakes_other(parker);
         parker
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::registry::Registry;
 use super::slot::Slot;
-use super::waiter::{Target, Waiter};
+use super::waiter::Waiter;
 use crate::atomic_ref::AtomicRef;
 
 /// See the module documentation.
@@ -142,10 +142,7 @@ impl Control {
 
     /// The slot it runs in, if it is pinned, from its first run on.
     pub(crate) fn slot(&self) -> Option<&'static Slot> {
-        match self.waiter()?.target() {
-            Target::Slot(slot) => Some(slot),
-            Target::Other(_) => None,
-        }
+        self.waiter()?.slot()
     }
 
     /// The registry that lists it, and its key there.

@@ -22,69 +22,112 @@ struct Scope {
 
 /// The interrupt state of a green thread or an OS thread; only that caller touches it.
 #[derive(Debug, Default)]
+#[repr(C)] // What every wait looks at is one byte, and comes first.
 pub(crate) struct Interrupts {
+    /// What is in force, in bits.
+    bits: Cell<u8>,
     /// How many `mask_kill` sections the caller is in.
     masked: Cell<u32>,
     /// How many `no_park` sections the caller is in.
     no_park: Cell<u32>,
     /// The active scopes, outermost first.
     scopes: RefCell<Vec<Scope>>,
-    /// The earliest deadline of `scopes`.
+    /// The earliest deadline of `scopes`; for `SCOPES`.
     earliest: Cell<Option<Instant>>,
     /// The number of the next scope.
     next_id: Cell<u64>,
-    /// Whether the caller is known to unwind: an interrupt was raised, or the hook saw its panic.
-    /// Stays set after a catch until it is next found not to be unwinding.
-    known_unwinding: Cell<bool>,
-    /// Whether that unwinding is an interrupt's.
-    interrupted: Cell<bool>,
 }
+
+/// In a `mask_kill` section.
+const MASKED: u8 = 1;
+/// In a `no_park` section.
+const NO_PARK: u8 = 1 << 1;
+/// A scope has a deadline.
+const SCOPES: u8 = 1 << 2;
+/// The caller is known to unwind: an interrupt was raised, or the hook saw its panic. Stays set after a catch until it
+/// is next found not to be unwinding.
+const KNOWN_UNWINDING: u8 = 1 << 3;
+/// That unwinding is an interrupt's.
+const INTERRUPTED: u8 = 1 << 4;
+/// The caller parked while it unwound.
+const PARKED_UNWINDING: u8 = 1 << 5;
+/// There are scopes, or have been.
+const USED: u8 = 1 << 6;
 
 impl Interrupts {
     /// Forgets everything: the next green thread begins afresh.
+    #[inline]
     pub(crate) fn reset(&self) {
+        if self.bits.get() != 0 {
+            self.reset_all();
+        }
+    }
+
+    #[cold]
+    fn reset_all(&self) {
+        self.bits.set(0);
         self.masked.set(0);
         self.no_park.set(0);
-        if self.earliest.take().is_some() || self.next_id.take() != 0 {
-            self.scopes.borrow_mut().clear();
-        }
-        self.known_unwinding.set(false);
-        self.interrupted.set(false);
+        self.scopes.borrow_mut().clear();
+        self.earliest.set(None);
+        self.next_id.set(0);
+    }
+
+    #[inline]
+    fn is(&self, bit: u8) -> bool {
+        self.bits.get() & bit != 0
+    }
+
+    #[inline]
+    fn set(&self, bit: u8, to: bool) {
+        let others = self.bits.get() & !bit;
+        self.bits.set(if to { others | bit } else { others });
+    }
+
+    /// Whether nothing of all this is in force: the ordinary case, in one look.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.bits.get() == 0
     }
 
     /// Whether interrupts are deferred by `mask_kill`.
     pub(crate) fn is_masked(&self) -> bool {
-        self.masked.get() != 0
+        self.is(MASKED)
     }
 
     /// Enters a section in which interrupts are deferred.
     pub(crate) fn mask(&self) {
         self.masked.set(self.masked.get() + 1);
+        self.set(MASKED, true);
     }
 
     /// Leaves it; true if it was the outermost.
     pub(crate) fn unmask(&self) -> bool {
         self.masked.set(self.masked.get() - 1);
-        self.masked.get() == 0
+        self.set(MASKED, self.masked.get() != 0);
+        !self.is_masked()
     }
 
     /// Whether a blocking call is forbidden.
     pub(crate) fn is_no_park(&self) -> bool {
-        self.no_park.get() != 0
+        self.is(NO_PARK)
     }
 
     /// Enters a section in which blocking calls panic.
     pub(crate) fn forbid_park(&self) {
         self.no_park.set(self.no_park.get() + 1);
+        self.set(NO_PARK, true);
     }
 
     /// Leaves it.
     pub(crate) fn allow_park(&self) {
         self.no_park.set(self.no_park.get() - 1);
+        self.set(NO_PARK, self.no_park.get() != 0);
     }
 
     /// Opens a scope that expires at `deadline`.
     pub(crate) fn open_scope(&self, deadline: Option<Instant>) -> ScopeId {
+        self.set(USED, true);
         let id = ScopeId(self.next_id.get());
         self.next_id.set(id.0 + 1);
         self.scopes.borrow_mut().push(Scope { id, deadline });
@@ -101,7 +144,11 @@ impl Interrupts {
     /// The earliest deadline of the active scopes.
     #[inline]
     pub(crate) fn earliest(&self) -> Option<Instant> {
-        self.earliest.get()
+        if self.is(SCOPES) {
+            self.earliest.get()
+        } else {
+            None
+        }
     }
 
     /// Takes the outermost scope that has expired at `now`: its expiry is delivered once.
@@ -121,46 +168,60 @@ impl Interrupts {
     }
 
     /// Whether the caller is known to unwind.
+    #[inline]
     pub(crate) fn is_known_unwinding(&self) -> bool {
-        self.known_unwinding.get()
+        self.is(KNOWN_UNWINDING)
     }
 
     /// Notes whether the caller is known to unwind.
+    #[inline]
     pub(crate) fn set_known_unwinding(&self, known: bool) {
-        self.known_unwinding.set(known);
+        self.set(KNOWN_UNWINDING, known);
         if !known {
-            self.interrupted.set(false);
+            self.set(INTERRUPTED, false);
         }
     }
 
     /// Whether the caller unwinds by an interrupt.
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupted.get()
+        self.is(INTERRUPTED)
     }
 
     /// Notes that the caller is about to unwind by an interrupt.
     pub(crate) fn set_interrupted(&self) {
-        self.known_unwinding.set(true);
-        self.interrupted.set(true);
+        self.set(KNOWN_UNWINDING | INTERRUPTED, true);
     }
 
     /// Notes that the caller is about to unwind by a panic.
     pub(crate) fn set_panicked(&self) {
-        self.known_unwinding.set(true);
+        self.set(KNOWN_UNWINDING, true);
     }
 
     /// The interrupt by which the caller unwound was caught.
     pub(crate) fn end_interrupted(&self) {
-        self.interrupted.set(false);
+        self.set(INTERRUPTED, false);
+    }
+
+    /// Notes whether the caller is parked while it unwinds.
+    #[inline]
+    pub(crate) fn set_parked_unwinding(&self, parked: bool) {
+        self.set(PARKED_UNWINDING, parked);
+    }
+
+    /// Whether the caller parked while it unwound.
+    #[inline]
+    pub(crate) fn is_parked_unwinding(&self) -> bool {
+        self.is(PARKED_UNWINDING)
     }
 
     fn update_earliest(&self) {
-        self.earliest.set(
-            self.scopes
-                .borrow()
-                .iter()
-                .filter_map(|scope| scope.deadline)
-                .min(),
-        );
+        let earliest = self
+            .scopes
+            .borrow()
+            .iter()
+            .filter_map(|scope| scope.deadline)
+            .min();
+        self.earliest.set(earliest);
+        self.set(SCOPES, earliest.is_some());
     }
 }

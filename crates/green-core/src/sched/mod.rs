@@ -284,6 +284,13 @@ impl Local {
         operations >= BUDGET || now - begun >= BUDGET_TIME
     }
 
+    /// When the loop last looked at the clock, in units of 2^20 nanoseconds (about a millisecond) of the
+    /// runtime's clock; wraps after 52 days.
+    #[inline]
+    pub(crate) fn now_coarse(&self) -> u32 {
+        coarse(self.now.get())
+    }
+
     /// Puts work at the end of the FIFO.
     #[inline]
     pub(crate) fn push(&self, work: Work) {
@@ -480,6 +487,21 @@ pub(crate) fn wake(slot: &'static Slot) {
         _ => slot.hub.send(Message::Resume(slot)),
     }
 }
+
+/// A time in nanoseconds of the runtime's clock in the units of [`Local::now_coarse`].
+#[inline]
+pub(crate) fn coarse(nanos: u64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
+    let coarse = (nanos >> COARSE) as u32;
+    coarse
+}
+
+/// The time between two times in those units.
+pub(crate) fn coarse_span(from: u32, to: u32) -> Duration {
+    Duration::from_nanos(u64::from(to.wrapping_sub(from)) << COARSE)
+}
+
+const COARSE: u32 = 20;
 
 /// Nanoseconds since the runtime's clock began, which is at its first use.
 pub(crate) fn clock(now: Instant) -> u64 {

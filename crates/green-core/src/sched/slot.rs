@@ -5,35 +5,34 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::interrupts::Interrupts;
 use super::record::{ControlRef, Running};
-use super::waiter::{Target, Waiter};
+use super::waiter::Waiter;
 use super::{HubShared, Local, WaitFor};
 use crate::engine::{Carrier, Pinned};
 
 /// See the module documentation.
+///
+/// Its first cache line is what a waker touches, its second one what a switch touches.
 #[derive(Debug)]
-#[repr(C, align(64))] // The waiter is what wakers touch: a cache line of its own.
+#[repr(C, align(128))]
 pub(crate) struct Slot {
     /// Who ends its waits.
     pub(crate) waiter: Waiter,
-    /// What it waits for, for dumps.
-    waiting_for: AtomicU8,
-    /// What exactly: a file descriptor, or zero.
-    detail: AtomicU32,
-    /// Since when, in nanoseconds of the runtime's clock.
-    since: AtomicU64,
+    /// What it waits for, what exactly, and since when, for dumps: see [`Waiting`].
+    waiting: AtomicU64,
+    /// What only the OS thread of its hub touches.
+    pub(crate) local: Pinned<SlotLocal>,
     /// The hub whose OS thread runs it.
     pub(crate) hub: &'static HubShared,
-    /// What only that OS thread touches.
-    pub(crate) local: Pinned<SlotLocal>,
 }
 
 /// The part of a slot that belongs to its hub's OS thread.
-#[repr(C)] // What every wait touches comes first.
+#[repr(C)]
 pub(crate) struct SlotLocal {
     /// The hub.
     pub(crate) hub: &'static Local,
@@ -41,16 +40,24 @@ pub(crate) struct SlotLocal {
     slot: OnceCell<&'static Slot>,
     /// The stack.
     pub(crate) carrier: Carrier,
+    /// What can interrupt the green thread.
+    pub(crate) interrupts: Interrupts,
     /// When the current wait times out.
     pub(crate) deadline: Cell<Option<Instant>>,
     /// The earliest entry for this slot in the timer heap.
     pub(crate) armed: Cell<Option<Instant>>,
-    /// What can interrupt the green thread.
-    pub(crate) interrupts: Interrupts,
-    /// Whether it parked while unwinding (counted in `Local::parked_unwinding`).
-    pub(crate) parked_unwinding: Cell<bool>,
     /// The green thread that runs here.
     running: RefCell<Option<Running>>,
+}
+
+/// What a green thread waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) what: WaitFor,
+    /// What exactly: a file descriptor, or zero; modulo 2^24.
+    pub(crate) detail: u32,
+    /// Since when: see [`Local::now_coarse`].
+    pub(crate) since: u32,
 }
 
 impl SlotLocal {
@@ -96,9 +103,7 @@ impl Slot {
     pub(crate) fn new(hub: &'static Local, carrier: Carrier) -> &'static Self {
         let slot: &'static Self = Box::leak(Box::new(Self {
             waiter: Waiter::new(),
-            waiting_for: AtomicU8::new(WaitFor::Nothing as u8),
-            detail: AtomicU32::new(0),
-            since: AtomicU64::new(0),
+            waiting: AtomicU64::new(WaitFor::Nothing as u64),
             hub: hub.shared,
             local: Pinned::new(SlotLocal {
                 hub,
@@ -107,36 +112,42 @@ impl Slot {
                 deadline: Cell::new(None),
                 armed: Cell::new(None),
                 interrupts: Interrupts::default(),
-                parked_unwinding: Cell::new(false),
                 running: RefCell::new(None),
             }),
         }));
-        slot.waiter.set_target(Target::Slot(slot));
+        slot.waiter.wakes_slot(slot);
         slot.local.get().slot.get_or_init(|| slot);
         slot
     }
 
     /// Notes what the green thread is about to wait for.
     #[inline]
-    pub(crate) fn note_wait(&self, what: WaitFor, detail: u32, since: u64) {
-        self.waiting_for.store(what as u8, Ordering::Relaxed);
-        self.detail.store(detail, Ordering::Relaxed);
-        self.since.store(since, Ordering::Relaxed);
+    pub(crate) fn note_wait(&self, waiting: Waiting) {
+        let bits = waiting.what as u64
+            | u64::from(waiting.detail & 0xff_ffff) << 8
+            | u64::from(waiting.since) << 32;
+        self.waiting.store(bits, Ordering::Relaxed);
     }
 
     /// Notes that it runs again.
     #[inline]
     pub(crate) fn note_running(&self) {
-        self.waiting_for
-            .store(WaitFor::Nothing as u8, Ordering::Relaxed);
+        self.waiting
+            .store(WaitFor::Nothing as u64, Ordering::Relaxed);
     }
 
-    /// What it waits for, since when (nanoseconds of the runtime's clock), and the detail.
-    pub(crate) fn waiting_for(&self) -> (WaitFor, u64, u32) {
-        (
-            WaitFor::from_bits(self.waiting_for.load(Ordering::Relaxed)),
-            self.since.load(Ordering::Relaxed),
-            self.detail.load(Ordering::Relaxed),
-        )
+    /// What it waits for.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let bits = self.waiting.load(Ordering::Relaxed).to_le_bytes();
+        let [what, a, b, c, since @ ..] = bits;
+        Waiting {
+            what: WaitFor::from_bits(what),
+            detail: u32::from_le_bytes([a, b, c, 0]),
+            since: u32::from_le_bytes(since),
+        }
     }
 }
+
+// The lines that the documentation promises.
+const _: () = assert!(mem::offset_of!(Slot, local) == 64);
+const _: () = assert!(mem::offset_of!(SlotLocal, interrupts) <= 64 - size_of::<usize>() - 8);

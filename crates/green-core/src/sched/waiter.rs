@@ -17,11 +17,11 @@
 //! exchange that wrote it, that owner too.
 
 use std::fmt;
-use std::sync::OnceLock;
 
 #[cfg(not(green_loom))]
 use super::slot::Slot;
 use super::word::{Episode, Outcome, Word};
+use crate::atomic_ref::{AtomicEither, Either};
 use crate::list::{Node, Place};
 use crate::primitive::{AtomicU64, Ordering, after_seqcst};
 
@@ -38,18 +38,16 @@ pub(crate) struct Waiter {
     /// The id of the green thread that was asked to die; 0 for none.
     kill: AtomicU64,
     /// What to wake. Set once, right after the record has its place.
-    target: OnceLock<Target>,
+    target: AtomicEither<Slot, Other>,
 }
 
-/// What a waiter wakes.
-#[derive(Clone, Copy)]
-pub(crate) enum Target {
-    /// A green thread's slot.
-    #[cfg(not(green_loom))]
-    Slot(&'static Slot),
-    /// An OS thread or a `may` coroutine.
-    Other(&'static dyn Wake),
-}
+/// What a waiter wakes that is no green thread's slot: an OS thread, a `may` coroutine.
+pub(crate) struct Other(&'static dyn Wake);
+
+/// No hubs in a model.
+#[cfg(green_loom)]
+#[derive(Debug)]
+pub(crate) struct Slot(std::convert::Infallible, u64);
 
 /// A caller that no hub resumes.
 pub(crate) trait Wake: Send + Sync {
@@ -72,25 +70,29 @@ impl Waiter {
             place: Place::new(),
             green_thread: AtomicU64::new(0),
             kill: AtomicU64::new(0),
-            target: OnceLock::new(),
+            target: AtomicEither::none(),
         }
     }
 
-    /// Says what it wakes, once.
-    pub(crate) fn set_target(&self, target: Target) {
-        assert!(
-            self.target.set(target).is_ok(),
-            "a waiter has one target for ever"
-        );
+    /// It wakes the green thread in `slot`, of which it is a part.
+    #[cfg(not(green_loom))]
+    pub(crate) fn wakes_slot(&self, slot: &'static Slot) {
+        self.target.set(Either::First(slot));
     }
 
-    /// What it wakes.
+    /// It wakes `other`.
+    pub(crate) fn wakes_other(&self, other: &'static dyn Wake) {
+        self.target
+            .set(Either::Second(Box::leak(Box::new(Other(other)))));
+    }
+
+    /// The slot that it wakes, if it is a green thread's.
     #[cfg(not(green_loom))]
-    pub(crate) fn target(&self) -> Target {
-        *self
-            .target
-            .get()
-            .expect("a waiter has its target before it is used")
+    pub(crate) fn slot(&self) -> Option<&'static Slot> {
+        match self.target.get() {
+            Some(Either::First(slot)) => Some(slot),
+            _ => None,
+        }
     }
 
     /// Tries to end the wait that is open now, if one is; the caller has just unlinked the waiter (so, by
@@ -107,8 +109,10 @@ impl Waiter {
     pub(crate) fn wake(&self) {
         match self.target.get() {
             #[cfg(not(green_loom))]
-            Some(Target::Slot(slot)) => super::wake(slot),
-            Some(Target::Other(other)) => other.wake(),
+            Some(Either::First(slot)) => super::wake(slot),
+            #[cfg(green_loom)]
+            Some(Either::First(Slot(never, _))) => match *never {},
+            Some(Either::Second(other)) => other.0.wake(),
             None => unreachable!("a waiter has its target before it is used"),
         }
     }
@@ -190,8 +194,8 @@ impl Unparker {
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for Other {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target").finish_non_exhaustive()
+        f.debug_struct("Other").finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use ::loom::thread;
 
-use super::waiter::{self, Target, Waiter};
+use super::waiter::{self, Waiter};
 use super::word::{Mode, Outcome};
 use crate::primitive::{Condvar, Mutex};
 
@@ -33,7 +33,7 @@ impl Sleeper {
             ringing: Condvar::new(),
         }));
         let waiter: &'static Waiter = Box::leak(Box::new(Waiter::new()));
-        waiter.set_target(Target::Other(bell));
+        waiter.wakes_other(bell);
         waiter.adopt(id);
         Self { waiter, bell }
     }

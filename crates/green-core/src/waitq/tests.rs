@@ -1,7 +1,7 @@
 //! What the public API cannot reach: tickets, and claims that somebody else has won.
 
 use super::*;
-use crate::sched::waiter::{self, Target};
+use crate::sched::waiter;
 use crate::sched::word::Mode;
 
 /// Nobody: these waiters are never woken.
@@ -15,7 +15,7 @@ impl waiter::Wake for Nobody {
 fn waiters<const N: usize>() -> [&'static Waiter; N] {
     std::array::from_fn(|_| {
         let waiter: &'static Waiter = Box::leak(Box::new(Waiter::new()));
-        waiter.set_target(Target::Other(&Nobody));
+        waiter.wakes_other(&Nobody);
         let _ = waiter.word.begin(Mode::Interruptible);
         waiter
     })
