@@ -12,8 +12,8 @@ use green_core::{Builder, Config, Greenlet};
 /// The epoll instances of this process that watch `fd`: of each, its descriptor.
 fn watched_by(fd: i32) -> Vec<String> {
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
-        let entry = entry.unwrap();
+    for entry in fs::read_dir("/proc/self/fdinfo").expect("it is there") {
+        let entry = entry.expect("the kernel lists it");
         // A descriptor may be gone by now.
         let info = fs::read_to_string(entry.path()).unwrap_or_default();
         let watches = info.lines().any(|line| {
@@ -21,14 +21,14 @@ fn watched_by(fd: i32) -> Vec<String> {
             words.next() == Some("tfd:") && words.next() == Some(&fd.to_string())
         });
         if watches {
-            found.push(entry.file_name().into_string().unwrap());
+            found.push(entry.file_name().into_string().expect("a number"));
         }
     }
     found
 }
 
 fn on<T: Send + 'static>(hub: usize, f: impl FnOnce() -> T + Send + 'static) -> Greenlet<T> {
-    Builder::new().hub(hub).spawn(f).unwrap()
+    Builder::new().hub(hub).spawn(f).expect("there are two hubs")
 }
 
 #[test]

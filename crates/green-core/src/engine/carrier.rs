@@ -179,6 +179,12 @@ impl Carrier {
         unsafe { (*generator).set_local_data(ptr::null_mut()) };
     }
 
+    /// Has the processor find the page on which this carrier will go on.
+    #[inline]
+    pub(crate) fn touch_stack(&self) {
+        prefetch(ptr::without_provenance::<u8>(self.parked_at.get()));
+    }
+
     /// Fetches the lines that a resume of this carrier will touch first: those around the parked frame, and those
     /// at the top, where the engine has its own record.
     #[inline]

@@ -188,6 +188,8 @@ pub(crate) struct Local {
     ready: RefCell<VecDeque<Work>>,
     /// How many of `ready` are starts.
     starts: Cell<usize>,
+    /// How many at the head of `ready` have had their stacks touched.
+    translated: Cell<usize>,
     /// The slot whose green thread runs.
     current: Cell<Option<&'static SlotLocal>>,
     /// The start that the carrier being resumed is to run.
@@ -229,6 +231,7 @@ impl Local {
             shared,
             ready: RefCell::new(VecDeque::new()),
             starts: Cell::new(0),
+            translated: Cell::new(0),
             current: Cell::new(None),
             next: Cell::new(None),
             idle: RefCell::new(BTreeMap::new()),
@@ -294,8 +297,9 @@ impl Local {
     /// Puts work at the end of the FIFO.
     #[inline]
     pub(crate) fn push(&self, work: Work) {
-        if matches!(work, Work::Start(_)) {
-            self.starts.set(self.starts.get() + 1);
+        match work {
+            Work::Start(_) => self.starts.set(self.starts.get() + 1),
+            Work::Resume(slot) => slot.prefetch(),
         }
         self.ready.borrow_mut().push_back(work);
     }
@@ -305,8 +309,9 @@ impl Local {
     pub(crate) fn pop(&self) -> Option<Work> {
         let mut ready = self.ready.borrow_mut();
         let work = ready.pop_front()?;
-        if let Some(Work::Resume(slot)) = ready.get(3) {
-            crate::engine::prefetch(std::ptr::from_ref(*slot));
+        match self.translated.get() {
+            0 => self.translate(&ready),
+            n => self.translated.set(n - 1),
         }
         if let Some(Work::Resume(slot)) = ready.get(1) {
             slot.local.get().carrier.prefetch_stack();
@@ -316,6 +321,18 @@ impl Local {
             self.starts.set(self.starts.get() - 1);
         }
         Some(work)
+    }
+
+    /// Touches the stacks of the next ones in the FIFO. Each is on a page of its own, and with a thousand of them
+    /// the processor does not know where any is: it must walk the page table, and stands still meanwhile, but
+    /// it does several walks at a time.
+    fn translate(&self, ready: &VecDeque<Work>) {
+        for work in ready.iter().take(TRANSLATE) {
+            if let Work::Resume(slot) = work {
+                slot.local.get().carrier.touch_stack();
+            }
+        }
+        self.translated.set(TRANSLATE - 1);
     }
 
     /// Takes the head of the FIFO if it is a start that fits a stack of `stack_size` bytes.
@@ -416,6 +433,9 @@ impl Local {
         next
     }
 }
+
+/// How many stacks are touched at a time.
+const TRANSLATE: usize = 6;
 
 /// Operations after which a green thread that never parks must let others run.
 const BUDGET: u32 = 128;

@@ -107,8 +107,10 @@ impl<P: 'static, F: Body<P>> Record<P, F> {
     unsafe fn run(header: NonNull<Header>) {
         // SAFETY: a record of this type, by the caller; alive, because the caller is counted.
         let record = unsafe { header.cast::<Self>().as_ref() };
-        // SAFETY: the body is there and the caller's; it is taken here, and never touched again.
-        let body = unsafe { ManuallyDrop::take(&mut *record.body.get()) };
+        // SAFETY: the body is the caller's (invariant 3): nobody else reaches into the cell.
+        let body = unsafe { &mut *record.body.get() };
+        // SAFETY: it is there; it is taken here, and never touched again.
+        let body = unsafe { ManuallyDrop::take(body) };
         body(&record.inner.header.control, &record.inner.payload);
     }
 
@@ -119,7 +121,9 @@ impl<P: 'static, F: Body<P>> Record<P, F> {
         // SAFETY: as in `run`.
         let record = unsafe { header.cast::<Self>().as_ref() };
         // SAFETY: as in `run`.
-        unsafe { ManuallyDrop::drop(&mut *record.body.get()) };
+        let body = unsafe { &mut *record.body.get() };
+        // SAFETY: as in `run`.
+        unsafe { ManuallyDrop::drop(body) };
     }
 
     /// # Safety
@@ -129,7 +133,9 @@ impl<P: 'static, F: Body<P>> Record<P, F> {
     unsafe fn drop_payload(header: NonNull<Header>) {
         let inner = header.cast::<Inner<P>>().as_ptr();
         // SAFETY: the memory is there, and nobody else reaches the payload any more (invariant 2).
-        unsafe { ManuallyDrop::drop(&mut (*inner).payload) };
+        let payload = unsafe { &mut (*inner).payload };
+        // SAFETY: it is dropped here, and never touched again.
+        unsafe { ManuallyDrop::drop(payload) };
     }
 }
 
@@ -233,9 +239,10 @@ unsafe fn drop_payload(header: NonNull<Header>) {
 
     fence(Ordering::Acquire);
     let _owners = Owners(header);
-    // SAFETY: the owners' reference keeps the memory; the table belongs to the record; nobody else has the
-    // payload (invariant 2).
-    unsafe { (header.as_ref().table.drop_payload)(header) };
+    // SAFETY: the owners' reference keeps the memory.
+    let table = unsafe { header.as_ref().table };
+    // SAFETY: the table belongs to the record; nobody else has the payload (invariant 2).
+    unsafe { (table.drop_payload)(header) };
 }
 
 /// Frees a record whose payload and body are gone.
@@ -386,9 +393,15 @@ impl Running {
     #[inline]
     pub(crate) fn run(&self) {
         if self.has_body.replace(false) {
-            // SAFETY: the body is there, and the runner's, which is counted.
-            unsafe { (self.header.as_ref().table.run)(self.header) };
+            // SAFETY: the table belongs to the record; the body is there, and the runner's, which is counted.
+            unsafe { (self.table().run)(self.header) };
         }
+    }
+
+    #[inline]
+    fn table(&self) -> &'static Table {
+        // SAFETY: counted, so the memory is there.
+        unsafe { self.header.as_ref().table }
     }
 
     /// Drops the body, if it was not run.
@@ -396,7 +409,7 @@ impl Running {
     pub(crate) fn drop_body(&self) {
         if self.has_body.replace(false) {
             // SAFETY: as in `run`.
-            unsafe { (self.header.as_ref().table.drop_body)(self.header) };
+            unsafe { (self.table().drop_body)(self.header) };
         }
     }
 }

@@ -120,6 +120,12 @@ impl Slot {
         slot
     }
 
+    /// Fetches what a switch to it touches of the slot; what a waker touches is there.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        crate::engine::prefetch(&raw const self.local);
+    }
+
     /// Notes what the green thread is about to wait for.
     #[inline]
     pub(crate) fn note_wait(&self, waiting: Waiting) {

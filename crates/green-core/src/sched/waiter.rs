@@ -32,7 +32,7 @@ pub(crate) struct Waiter {
     /// Who ends the current wait.
     pub(crate) word: Word,
     /// Where it stands in a queue.
-    place: Place<Waiter>,
+    place: Place<Self>,
     /// The id of the green thread that waits here, or of the last one; 0 for none.
     green_thread: AtomicU64,
     /// The id of the green thread that was asked to die; 0 for none.
