@@ -43,7 +43,10 @@ fn one_kill_once() {
     let caught = Arc::new(AtomicUsize::new(0));
     let stop = Arc::new(AtomicBool::new(false));
     let (c2, s2) = (caught.clone(), stop.clone());
+    let started = Arc::new(Event::new());
+    let is_started = started.clone();
     let g = on0(move || {
+        is_started.set();
         while !s2.load(SeqCst) {
             if catch_unwind(yield_now).is_err() {
                 c2.fetch_add(1, SeqCst);
@@ -66,7 +69,8 @@ fn one_kill_once() {
     let begun = Instant::now();
     let mut kills = 0;
     let mut bad = None;
-    sleep(Duration::from_millis(5));
+    // Before that, the first kill would end it.
+    started.wait();
     while begun.elapsed() < Duration::from_millis(2500) {
         g.kill_nowait();
         kills += 1;
