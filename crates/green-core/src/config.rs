@@ -5,16 +5,19 @@
 //! | [`Config::hubs`] | the number of cores | OS threads | `GREEN_HUBS` |
 //! | [`Config::stack_size`] | 262,144 | bytes, rounded up to pages, at least 16,384 | `GREEN_STACK_SIZE` |
 //! | [`Config::blocking_threads`] | 64 | OS threads | `GREEN_BLOCKING_THREADS` |
+//! | [`Config::check_lifo`] | off | | `GREEN_CHECK_LIFO` (1: on) |
+//! | [`Config::switch_hook`] | none | | |
 //!
 //! What the program sets goes before the environment, which goes before the default. The
 //! configuration is read once, when the first green thread is spawned, and frozen from then on. A
 //! variable that is not a positive number is ignored, with a warning in the log.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
 use crate::error::AlreadyStarted;
+use crate::switch_hook::SwitchHook;
 
 /// The configuration of the runtime, to be applied before its first use.
 ///
@@ -33,6 +36,8 @@ pub struct Config {
     hubs: Option<usize>,
     stack_size: Option<usize>,
     blocking_threads: Option<usize>,
+    check_lifo: Option<bool>,
+    switch_hooks: Vec<Arc<dyn SwitchHook>>,
 }
 
 /// The configuration that is in force.
@@ -44,8 +49,19 @@ pub(crate) struct Settings {
     pub(crate) stack_size: usize,
     /// How many OS threads the blocking pool may have.
     pub(crate) blocking_threads: usize,
+    /// Whether waits look for code on the stack that relies on nested frames.
+    pub(crate) check_lifo: bool,
+    /// What the program does at switches, in the order in which it asked.
+    pub(crate) switch_hooks: Vec<Arc<dyn SwitchHook>>,
     /// How many carriers the system's limit on memory mappings leaves room for.
     pub(crate) max_carriers: usize,
+}
+
+impl Settings {
+    /// Whether the program has asked for anything at the switches.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.check_lifo || !self.switch_hooks.is_empty()
+    }
 }
 
 impl Config {
@@ -76,6 +92,22 @@ impl Config {
         self
     }
 
+    /// Whether waits look for code on the stack that relies on nobody else running on its OS thread: the
+    /// initialiser of a `thread_local!`, `scoped_tls::ScopedKey::set`, `slog_scope::scope`. If there is some, the
+    /// process says where and aborts.
+    ///
+    /// For debugging: each call site is looked at once, which takes milliseconds. It needs debug information.
+    pub fn check_lifo(mut self, check: bool) -> Self {
+        self.check_lifo = Some(check);
+        self
+    }
+
+    /// Has `hook` called at every switch of a green thread, after those that were added before.
+    pub fn switch_hook(mut self, hook: impl SwitchHook) -> Self {
+        self.switch_hooks.push(Arc::new(hook));
+        self
+    }
+
     /// Puts the configuration in force. What it leaves unset stays as an earlier `apply` has set it.
     ///
     /// # Errors
@@ -89,6 +121,8 @@ impl Config {
         pending.hubs = self.hubs.or(pending.hubs);
         pending.stack_size = self.stack_size.or(pending.stack_size);
         pending.blocking_threads = self.blocking_threads.or(pending.blocking_threads);
+        pending.check_lifo = self.check_lifo.or(pending.check_lifo);
+        pending.switch_hooks.extend(self.switch_hooks);
         Ok(())
     }
 }
@@ -98,6 +132,8 @@ static PENDING: Mutex<Config> = Mutex::new(Config {
     hubs: None,
     stack_size: None,
     blocking_threads: None,
+    check_lifo: None,
+    switch_hooks: Vec::new(),
 });
 
 /// The configuration, once it is frozen.
@@ -124,6 +160,10 @@ pub(crate) fn freeze() -> &'static Settings {
             .blocking_threads
             .or_else(|| number("GREEN_BLOCKING_THREADS"))
             .unwrap_or(DEFAULT_BLOCKING_THREADS),
+        check_lifo: pending
+            .check_lifo
+            .unwrap_or_else(|| std::env::var("GREEN_CHECK_LIFO").is_ok_and(|value| value == "1")),
+        switch_hooks: pending.switch_hooks.clone(),
         max_carriers: max_carriers(),
     })
 }

@@ -75,11 +75,15 @@ pub mod may;
 mod panics;
 mod park;
 #[cfg(not(green_loom))]
+pub mod process;
+#[cfg(not(green_loom))]
 pub mod queue;
 #[cfg(not(green_loom))]
 mod reactor;
 #[cfg(not(green_loom))]
 mod sched;
+#[cfg(not(green_loom))]
+mod switch_hook;
 #[cfg(not(green_loom))]
 pub mod sync;
 #[cfg(not(green_loom))]
@@ -114,8 +118,10 @@ pub use error::{AlreadyStarted, Elapsed, Failure, Panic};
 #[cfg(not(green_loom))]
 pub use greenlet::{
     Builder, Current, Greenlet, getcurrent, joinall, joinall_raise, joinall_timeout, killall,
-    killall_timeout, run, spawn, spawn_later, spawn_local,
+    killall_timeout, local, run, spawn, spawn_later, spawn_local,
 };
+#[cfg(not(green_loom))]
+pub use switch_hook::SwitchHook;
 #[cfg(not(green_loom))]
 pub use threadpool::blocking;
 #[cfg(not(green_loom))]

@@ -79,6 +79,24 @@ where
     }
 }
 
+/// Runs `f` on a new OS thread, outside the pool; on one of the pool if the system refuses another.
+pub(crate) fn start<R>(f: impl FnOnce() -> R + Send + 'static) {
+    let job: Arc<Mutex<Option<Job>>> = Arc::new(Mutex::new(Some(Box::new(move || drop(f())))));
+    let theirs = Arc::clone(&job);
+    let run = move || {
+        let job = theirs.lock().take();
+        if let Some(job) = job {
+            job();
+        }
+    };
+    let started = thread::Builder::new().name("green-exit".into()).spawn(run);
+    if started.is_err()
+        && let Some(job) = job.lock().take()
+    {
+        POOL.run(job);
+    }
+}
+
 /// How many OS threads the pool has.
 pub(crate) fn threads() -> usize {
     POOL.state.lock().threads

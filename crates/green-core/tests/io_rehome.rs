@@ -28,7 +28,10 @@ fn watched_by(fd: i32) -> Vec<String> {
 }
 
 fn on<T: Send + 'static>(hub: usize, f: impl FnOnce() -> T + Send + 'static) -> Greenlet<T> {
-    Builder::new().hub(hub).spawn(f).expect("there are two hubs")
+    Builder::new()
+        .hub(hub)
+        .spawn(f)
+        .expect("there are two hubs")
 }
 
 #[test]

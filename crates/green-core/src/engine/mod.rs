@@ -19,9 +19,11 @@
 //!
 //! Which green thread runs next (`sched`), why one waits (`park`, `waitq`).
 
+mod call_site;
 mod carrier;
 mod pinned;
 pub(crate) mod stack;
 
+pub(crate) use call_site::call_site;
 pub(crate) use carrier::{Carrier, prefetch};
 pub(crate) use pinned::Pinned;

@@ -11,6 +11,7 @@ mod builder;
 mod current;
 mod join;
 mod kill;
+pub mod local;
 mod packet;
 mod spawn;
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use crate::error::Failure;
-use crate::hub;
 use crate::interrupt::{self, OrRaise};
 use crate::park::Interrupt;
 use crate::sched::WaitFor;
-use crate::sched::control::Control;
+use crate::sched::control::{Control, label};
 use crate::sched::registry::Registry;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
@@ -82,8 +81,8 @@ impl<T> Packet<T> {
         let outcome = match result {
             Ok(value) => Outcome::Value(value),
             Err(failure) => {
-                let unobserved = matches!(failure, Failure::Panicked(_))
-                    .then(|| hub::label(control).to_string());
+                let unobserved =
+                    matches!(failure, Failure::Panicked(_)).then(|| label(control).to_string());
                 Outcome::Failed(Box::new(Failed {
                     failure,
                     unobserved,

@@ -1,10 +1,10 @@
 //! How a green thread is made.
 
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-use super::Greenlet;
 use super::packet::{Packet, failure};
+use super::{Greenlet, local};
 use crate::error::Failure;
 use crate::sched::control::{Control, Identity, Mobility};
 use crate::sched::record::{self, SendRunner};
@@ -248,7 +248,12 @@ where
 {
     move |control, packet| {
         let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
+        let ended = catch_unwind(local::end);
         packet.publish(control, result);
+        if let Err(payload) = ended {
+            // Reported by whoever runs this: nobody is left to be told of it.
+            resume_unwind(payload);
+        }
     }
 }
 

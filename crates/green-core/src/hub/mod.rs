@@ -32,7 +32,7 @@ use crate::engine::{self, Carrier};
 use crate::panics;
 use crate::park::Caller;
 use crate::reactor::{self, Events};
-use crate::sched::control::Control;
+use crate::sched::control::label;
 use crate::sched::interrupts::Interrupts;
 use crate::sched::record::Runner;
 use crate::sched::slot::{Slot, SlotLocal};
@@ -87,7 +87,7 @@ fn new_hub(id: usize) -> io::Result<&'static HubShared> {
 fn run(shared: &'static HubShared, settings: &'static Settings) -> ! {
     let _abort = AbortOnUnwind;
     engine::stack::ensure_signal_stack();
-    let local: &'static Local = Box::leak(Box::new(Local::new(shared)));
+    let local: &'static Local = Box::leak(Box::new(Local::new(shared, settings.is_watched())));
     sched::enter(local);
     Hub {
         local,
@@ -402,21 +402,6 @@ fn describe(out: &mut dyn std::fmt::Write) -> bool {
     };
     own.running(|running| out.write_fmt(format_args!("{}", label(running.control()))))
         .is_some()
-}
-
-/// A green thread's name, id and spawn site.
-pub(crate) fn label(control: &Control) -> impl std::fmt::Display + '_ {
-    struct Label<'a>(&'a Control);
-    impl std::fmt::Display for Label<'_> {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            match self.0.name() {
-                Some(name) => write!(f, "green thread '{name}' (#{})", self.0.id())?,
-                None => write!(f, "green thread #{}", self.0.id())?,
-            }
-            write!(f, ", spawned at {}", self.0.site())
-        }
-    }
-    Label(control)
 }
 
 /// Carriers of all hubs.

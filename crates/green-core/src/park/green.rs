@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Interrupt, Opened, Park, Wait, Wake, no_park_violation};
+use super::{Interrupt, Opened, Park, Wait, Wake, no_park_violation, watched};
 use crate::panics;
 use crate::sched::interrupts::Interrupts;
 use crate::sched::slot::{SlotLocal, Waiting};
@@ -159,7 +159,11 @@ impl Green {
             // Whatever unwound before was caught.
             own.interrupts.set_known_unwinding(false);
         }
-        own.carrier.park();
+        if own.hub.is_watched {
+            watched::suspend(own, || own.carrier.park());
+        } else {
+            own.carrier.park();
+        }
         if own.interrupts.is_parked_unwinding() {
             own.interrupts.set_parked_unwinding(false);
             // While it was away, others may have found nobody unwinding: this one still is.

@@ -47,6 +47,7 @@ use may::coroutine_local;
 use super::{Interrupt, Opened, Wake};
 use crate::hub;
 use crate::primitive::Mutex;
+use crate::sched::locals::Locals;
 use crate::sched::waiter::{self, Unparker, Waiter};
 use crate::sched::word::{Episode, Mode, Outcome};
 use crate::sched::{self, Call, HubShared, Message};
@@ -69,27 +70,34 @@ coroutine_local! {
     static OWN: Own = Own::take()
 }
 
-/// A parker that a coroutine has until it ends.
-struct Own(&'static MayParker);
+/// What a coroutine has until it ends.
+struct Own {
+    parker: &'static MayParker,
+    /// Its green-local values.
+    locals: Locals,
+}
 
 impl Own {
     fn take() -> Self {
         let pooled = POOL.lock().pop();
         let parker = pooled.unwrap_or_else(MayParker::new);
         *parker.coroutine.lock() = Some(coroutine::current());
-        Self(parker)
+        Self {
+            parker,
+            locals: Locals::default(),
+        }
     }
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
         // Nobody waits here now: kills of the green thread that did come too late.
-        self.0.waiter.adopt(0);
-        let handle = self.0.coroutine.lock().take();
+        self.parker.waiter.adopt(0);
+        let handle = self.parker.coroutine.lock().take();
         drop(handle);
         // A coroutine that went without unwinding, while it waited, may have left the waiter in a queue.
-        if self.0.waiter.word.open().is_none() {
-            POOL.lock().push(self.0);
+        if self.parker.waiter.word.open().is_none() {
+            POOL.lock().push(self.parker);
         }
     }
 }
@@ -126,10 +134,21 @@ pub(crate) fn own_waiter() -> &'static Waiter {
         .waiter
 }
 
+/// Whether the caller is a `may` coroutine.
+#[inline(never)]
+pub(super) fn is_caller() -> bool {
+    coroutine::is_coroutine()
+}
+
+/// Runs `f` with the green-local values of the calling `may` coroutine.
+pub(super) fn locals<R>(f: impl FnOnce(&Locals) -> R) -> R {
+    OWN.with(|own| f(&own.locals))
+}
+
 /// The parker of the calling `may` coroutine, if the caller is one.
 #[inline(never)]
 pub(super) fn current() -> Option<&'static MayParker> {
-    coroutine::is_coroutine().then(|| OWN.with(|own| own.0))
+    is_caller().then(|| OWN.with(|own| own.parker))
 }
 
 /// See `Caller::begin`.

@@ -33,10 +33,14 @@ mod green;
 #[cfg(not(green_loom))]
 mod may_coroutine;
 mod os_thread;
+#[cfg(not(green_loom))]
+mod watched;
 
 use crate::sched::WaitFor;
 #[cfg(not(green_loom))]
 use crate::sched::interrupts::{Interrupts, ScopeId};
+#[cfg(not(green_loom))]
+use crate::sched::locals::Locals;
 use crate::sched::waiter::Waiter;
 use crate::sched::word::{Episode, Mode};
 use crate::time::deadline::Deadline;
@@ -257,6 +261,19 @@ impl Park for Caller {
             Self::May(parker) => &parker.waiter,
         }
     }
+}
+
+/// Runs `f` with the green-local values of the caller: also inside a panic hook, those of the green thread. `None` on an OS
+/// thread that is going down.
+#[cfg(not(green_loom))]
+pub(crate) fn locals<R>(f: impl FnOnce(&Locals) -> R) -> Option<R> {
+    if let Some(own) = crate::sched::current() {
+        return Some(f(&own.locals));
+    }
+    if may_coroutine::is_caller() {
+        return Some(may_coroutine::locals(f));
+    }
+    os_thread::locals(f)
 }
 
 /// When the earliest `Timeout` scope expires that may end a wait of this OS thread now.

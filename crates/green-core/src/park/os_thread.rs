@@ -12,6 +12,8 @@ use super::{Opened, Wake};
 use crate::primitive::{Condvar, Mutex};
 #[cfg(not(green_loom))]
 use crate::sched::interrupts::Interrupts;
+#[cfg(not(green_loom))]
+use crate::sched::locals::Locals;
 use crate::sched::waiter::{self, Waiter};
 use crate::sched::word::{Mode, Outcome};
 use crate::time::deadline::Deadline;
@@ -94,6 +96,15 @@ pub(super) fn interrupts<R>(f: impl FnOnce(&Interrupts) -> R) -> Option<R> {
         static INTERRUPTS: Interrupts = Interrupts::default();
     }
     INTERRUPTS.try_with(f).ok()
+}
+
+/// Runs `f` with the green-local values of the calling OS thread; `None` while it is going down.
+#[cfg(not(green_loom))]
+pub(super) fn locals<R>(f: impl FnOnce(&Locals) -> R) -> Option<R> {
+    thread_local! {
+        static LOCALS: Locals = Locals::default();
+    }
+    LOCALS.try_with(f).ok()
 }
 
 /// See `Caller::begin`.

@@ -229,3 +229,18 @@ impl fmt::Debug for Control {
             .finish_non_exhaustive()
     }
 }
+
+/// A green thread's name, id and spawn site.
+pub(crate) fn label(control: &Control) -> impl fmt::Display + '_ {
+    struct Label<'a>(&'a Control);
+    impl fmt::Display for Label<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self.0.name() {
+                Some(name) => write!(f, "green thread '{name}' (#{})", self.0.id())?,
+                None => write!(f, "green thread #{}", self.0.id())?,
+            }
+            write!(f, ", spawned at {}", self.0.site())
+        }
+    }
+    Label(control)
+}

@@ -20,6 +20,7 @@
 pub(crate) mod control;
 pub(crate) mod inbox;
 pub(crate) mod interrupts;
+pub(crate) mod locals;
 #[expect(unsafe_code, reason = "allocates, and keeps what it allocated")]
 mod memory;
 pub(crate) mod placement;
@@ -184,6 +185,8 @@ impl HubShared {
 pub(crate) struct Local {
     /// The other half.
     pub(crate) shared: &'static HubShared,
+    /// Whether the program has asked for anything at the switches: hooks, or a check.
+    pub(crate) is_watched: bool,
     /// The FIFO of what is ready.
     ready: RefCell<VecDeque<Work>>,
     /// How many of `ready` are starts.
@@ -226,9 +229,10 @@ impl fmt::Debug for Local {
 
 impl Local {
     /// The local half of a hub, for its own OS thread.
-    pub(crate) fn new(shared: &'static HubShared) -> Self {
+    pub(crate) fn new(shared: &'static HubShared, is_watched: bool) -> Self {
         Self {
             shared,
+            is_watched,
             ready: RefCell::new(VecDeque::new()),
             starts: Cell::new(0),
             translated: Cell::new(0),

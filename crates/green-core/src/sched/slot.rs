@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::interrupts::Interrupts;
+use super::locals::Locals;
 use super::record::{ControlRef, Running};
 use super::waiter::Waiter;
 use super::{HubShared, Local, WaitFor};
@@ -46,6 +47,8 @@ pub(crate) struct SlotLocal {
     pub(crate) deadline: Cell<Option<Instant>>,
     /// The earliest entry for this slot in the timer heap.
     pub(crate) armed: Cell<Option<Instant>>,
+    /// Its green-local values.
+    pub(crate) locals: Locals,
     /// The green thread that runs here.
     running: RefCell<Option<Running>>,
 }
@@ -112,6 +115,7 @@ impl Slot {
                 deadline: Cell::new(None),
                 armed: Cell::new(None),
                 interrupts: Interrupts::default(),
+                locals: Locals::default(),
                 running: RefCell::new(None),
             }),
         }));
