@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,9 +55,15 @@ impl Process {
     /// Runs the `#[test]` function `test` of this executable in a process, with `arguments` for
     /// [`role`].
     pub fn start(test: &str, arguments: &[&str]) -> Self {
+        Self::start_with(test, arguments, &[])
+    }
+
+    /// The same, with more environment variables.
+    pub fn start_with(test: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture", "--test-threads=1"])
             .env(ROLE, arguments.join("\n"))
+            .envs(environment.iter().copied())
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -102,6 +108,13 @@ impl Process {
             assert_ne!(read, 0, "no line with '{text}'; errors: {}", self.errors());
         }
         line.trim_end().to_owned()
+    }
+
+    /// What else it writes, until it has ended.
+    pub fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        rest
     }
 
     /// Sends it a signal.

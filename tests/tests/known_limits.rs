@@ -3,14 +3,17 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use green_core::event::Event;
 use green_core::{Builder, Greenlet, getcurrent, joinall, no_park, sleep, timeout, yield_now};
-use green_tests::{Process, role};
+use green_tests::{Process, eventually, role};
 use rustix::process::Signal;
 
 const SHORT: Duration = Duration::from_millis(2);
@@ -175,4 +178,239 @@ fn one_that_never_blocks_cannot_be_killed() {
         (0..1000).sum::<u32>()
     });
     assert_eq!(g.get().unwrap(), 499_500);
+}
+
+/// A value that says when it is dropped while somebody uses it.
+struct Watched {
+    users: Cell<usize>,
+    dropped_while_used: Arc<AtomicUsize>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.users.get() != 0 {
+            self.dropped_while_used.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// How often std drops the value of a `thread_local!` whose initialiser blocks while a neighbour uses the value.
+///
+/// The neighbour's reference dangles then; it is not used after that here.
+fn lazy_thread_local() -> usize {
+    static DROPPED: std::sync::Mutex<Option<Arc<AtomicUsize>>> = std::sync::Mutex::new(None);
+    static GO: Event = Event::new();
+    thread_local! {
+        static LAZY: Watched = {
+            yield_now();
+            Watched {
+                users: Cell::new(0),
+                dropped_while_used: Arc::clone(DROPPED.lock().unwrap().as_ref().unwrap()),
+            }
+        };
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    *DROPPED.lock().unwrap() = Some(Arc::clone(&dropped));
+    let users: Vec<_> = (0..2)
+        .map(|_| {
+            first_hub(|| {
+                LAZY.with(|value| {
+                    value.users.set(value.users.get() + 1);
+                    // The second one initialises the value again, which drops this one.
+                    GO.wait();
+                });
+            })
+        })
+        .collect();
+    sleep(SHORT);
+    GO.set();
+    joinall(users);
+    dropped.load(Ordering::SeqCst)
+}
+
+/// Whether a green thread inside `ScopedKey::set` finds another one's value.
+fn scoped_tls() -> usize {
+    scoped_tls::scoped_thread_local!(static CURRENT: usize);
+    let users: Vec<_> = (1..=2)
+        .map(|n| {
+            first_hub(move || {
+                CURRENT.set(&n, || {
+                    yield_now();
+                    // Both values are alive until both are through: no reference dangles here.
+                    let found = CURRENT.with(|found| *found);
+                    yield_now();
+                    usize::from(found != n)
+                })
+            })
+        })
+        .collect();
+    users.into_iter().map(|g| g.into_result().unwrap()).sum()
+}
+
+/// Whether a green thread inside `slog_scope::scope` logs to another one's logger.
+fn slog_scope() -> usize {
+    struct Counts(Arc<AtomicUsize>);
+    impl slog::Drain for Counts {
+        type Ok = ();
+        type Err = slog::Never;
+        fn log(&self, _: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+    let users: Vec<_> = (0..2)
+        .map(|_| {
+            first_hub(|| {
+                let own = Arc::new(AtomicUsize::new(0));
+                let logger = slog::Logger::root(Counts(Arc::clone(&own)), slog::o!());
+                slog_scope::scope(&logger, || {
+                    yield_now();
+                    slog_scope::info!("whose?");
+                    yield_now();
+                });
+                usize::from(own.load(Ordering::SeqCst) != 1)
+            })
+        })
+        .collect();
+    users.into_iter().map(|g| g.into_result().unwrap()).sum()
+}
+
+#[test]
+fn child_breaks_the_assumption() {
+    let Some(arguments) = role() else { return };
+    let broken = match arguments[0].to_str() {
+        Some("lazy") => lazy_thread_local(),
+        Some("scoped") => scoped_tls(),
+        Some("slog") => slog_scope(),
+        _ => panic!("{arguments:?}"),
+    };
+    writeln!(io::stdout(), "broken {broken}").unwrap();
+    // The destructors of what is broken are better not run.
+    std::process::abort();
+}
+
+/// Runs the child on `what`, with or without the check.
+fn broken(what: &str, check: &str) -> Process {
+    // The child inherits it.
+    Process::start_with(
+        "child_breaks_the_assumption",
+        &[what],
+        &[("GREEN_CHECK_LIFO", check)],
+    )
+}
+
+#[test]
+fn code_that_relies_on_nested_frames_breaks() {
+    for what in ["lazy", "scoped", "slog"] {
+        let line = broken(what, "0").line_with("broken ");
+        let (_, times) = line.split_once("broken ").unwrap();
+        assert_ne!(times, "0", "{what}: a limit is lifted");
+    }
+}
+
+#[test]
+fn the_check_finds_code_that_relies_on_nested_frames() {
+    for (what, named) in [
+        ("lazy", "the initialiser of a thread_local!"),
+        ("scoped", "scoped_tls::ScopedKey::set"),
+        ("slog", "slog_scope::scope"),
+    ] {
+        let mut child = broken(what, "1");
+        let status = child.wait(Duration::from_secs(20));
+        assert_eq!(
+            status.signal(),
+            Some(Signal::ABORT.as_raw()),
+            "{what}: {status}"
+        );
+        eventually("it says why", || {
+            child.errors().contains("GREEN_CHECK_LIFO")
+        });
+        let errors = child.errors();
+        assert!(errors.contains(named), "{what}: {errors}");
+        assert!(
+            errors.contains("known_limits.rs"),
+            "the spawn site: {errors}"
+        );
+    }
+}
+
+#[test]
+fn child_is_checked_and_harmless() {
+    if role().is_none() {
+        return;
+    }
+    // Initialised before anybody waits, and used across a wait: that is all right.
+    thread_local! {
+        static FINE: Cell<u32> = const { Cell::new(0) };
+        static LAZY: Vec<u32> = vec![1, 2, 3];
+    }
+    let green: Vec<_> = (0..10)
+        .map(|_| {
+            first_hub(|| {
+                LAZY.with(|list| {
+                    FINE.set(FINE.get() + 1);
+                    yield_now();
+                    sleep(SHORT);
+                    list.len()
+                })
+            })
+        })
+        .collect();
+    let sum: usize = green.into_iter().map(|g| g.into_result().unwrap()).sum();
+    writeln!(io::stdout(), "sum {sum}").unwrap();
+}
+
+#[test]
+fn the_check_leaves_the_rest_alone() {
+    let checked = [("GREEN_CHECK_LIFO", "1")];
+    let mut child = Process::start_with("child_is_checked_and_harmless", &["x"], &checked);
+    assert!(child.line_with("sum ").ends_with("sum 30"));
+    assert!(child.wait(Duration::from_secs(20)).success());
+}
+
+#[test]
+fn child_exits() {
+    let Some(arguments) = role() else { return };
+    struct Says(Cell<bool>);
+    impl Drop for Says {
+        fn drop(&mut self) {
+            let used = if self.0.get() {
+                "while it is used"
+            } else {
+                "at rest"
+            };
+            writeln!(io::stdout(), "destroyed {used}").unwrap();
+        }
+    }
+    thread_local! {
+        static VALUE: Says = const { Says(Cell::new(false)) };
+    }
+    let uses = first_hub(|| {
+        VALUE.with(|value| {
+            value.0.set(true);
+            sleep(Duration::MAX);
+        });
+    });
+    let exits = first_hub(move || {
+        yield_now();
+        if arguments[0] == "std" {
+            std::process::exit(3);
+        }
+        green_core::process::exit(3);
+    });
+    joinall([uses, exits]);
+}
+
+#[test]
+fn an_exit_of_std_destroys_what_neighbours_use() {
+    let mut child = Process::start("child_exits", &["std"]);
+    child.line_with("destroyed while it is used");
+    assert_eq!(child.wait(Duration::from_secs(10)).code(), Some(3));
+}
+
+#[test]
+fn an_exit_of_ours_does_not() {
+    let mut child = Process::start("child_exits", &["ours"]);
+    assert_eq!(child.wait(Duration::from_secs(10)).code(), Some(3));
+    assert!(!child.rest().contains("destroyed"));
 }

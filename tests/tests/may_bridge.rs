@@ -6,6 +6,7 @@
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::hint;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -287,6 +288,33 @@ fn coroutines_wait_for_green_threads_and_the_other_way_round() {
     assert_eq!(waits.into_result().unwrap(), "moved");
     assert_eq!(moving.clone().into_result().unwrap(), "moved");
     assert!(matches!(moving.into_result(), Err(Failure::Taken)));
+    held.check();
+}
+
+#[test]
+fn green_local_values_belong_to_the_coroutine() {
+    green_core::local! {
+        static NUMBER: Cell<u32> = {
+            yield_now();
+            Cell::new(1)
+        };
+    }
+    let (_alone, held) = setup();
+    let jobs: Vec<_> = (0..20)
+        .map(|n| {
+            start(ALL[n % ALL.len()], move || {
+                let n = u32::try_from(n).unwrap();
+                assert_eq!(NUMBER.replace(n), 1);
+                for _ in 0..5 {
+                    sleep(Duration::from_micros(200));
+                    assert_eq!(NUMBER.get(), n);
+                }
+            })
+        })
+        .collect();
+    for job in jobs {
+        job.join();
+    }
     held.check();
 }
 
