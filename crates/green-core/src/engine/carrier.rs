@@ -5,7 +5,7 @@
 //! 1. [`Carrier::new`] maps a stack; nothing runs yet.
 //! 2. [`Carrier::resume`], called on the hub's own stack, switches to the carrier and returns when
 //!    the carrier parks.
-//! 3. [`park`], called anywhere below the carrier's body (also inside a generator that user code
+//! 3. [`Carrier::park`], called anywhere below the carrier's body (also inside a generator that user code
 //!    runs there), switches back to the hub.
 //!
 //! # Invariants
