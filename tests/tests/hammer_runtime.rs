@@ -4,12 +4,14 @@
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use green_core::event::Event;
-use green_core::{Builder, killall, sleep, spawn, spawn_later, stats, yield_now};
+use green_core::sync::Mutex;
+use green_core::{Builder, joinall, killall, sleep, spawn, spawn_later, stats, yield_now};
 use green_net::{TcpListener, TcpStream};
 use green_tests::{Held, Random, alone, eventually, hubs};
 
@@ -130,10 +132,12 @@ fn everything_is_given_back() {
 fn use_everything() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let handlers = Arc::new(Mutex::new(Vec::new()));
+    let started = Arc::clone(&handlers);
     let server = spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            spawn(move || {
+            let handler = spawn(move || {
                 let mut buffer = [0; 64];
                 while let Ok(read @ 1..) = stream.read(&mut buffer) {
                     if stream.write_all(&buffer[..read]).is_err() {
@@ -141,6 +145,7 @@ fn use_everything() {
                     }
                 }
             });
+            started.lock().unwrap().push(handler);
         }
     });
     let clients: Vec<_> = (0..100)
@@ -178,4 +183,6 @@ fn use_everything() {
     assert!(timed_out.into_result().unwrap());
     killall(&waiting);
     server.kill();
+    let handlers = mem::take(&mut *handlers.lock().unwrap());
+    assert_eq!(joinall(handlers).len(), 100);
 }
