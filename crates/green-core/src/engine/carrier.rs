@@ -29,7 +29,8 @@ use std::ptr;
 
 use generator::{Generator, Gn, Scope, co_yield_with, get_local_data};
 
-use super::stack::{self, StackRange};
+use super::overflow;
+use super::stack::StackRange;
 use crate::config;
 
 /// One reused coroutine and its stack.
@@ -62,7 +63,7 @@ impl Carrier {
     ///
     /// The system refused to map another stack: out of memory, or of mappings.
     pub(crate) fn new(stack_size: usize, body: fn()) -> io::Result<Self> {
-        stack::install_overflow_report();
+        overflow::install_report();
         let stack_size = config::round_stack_size(stack_size);
         let words = stack_size / size_of::<usize>();
         // The engine has no fallible constructor: it panics when the mapping is refused.

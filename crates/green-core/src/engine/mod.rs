@@ -2,7 +2,7 @@
 //!
 //! The only folder that names `generator`, the coroutine engine crate that `may` itself is built on.
 //! Its whole surface is here: make a [`Carrier`], resume it from its hub, park it from inside,
-//! and report an overflow of its stack ([`stack`]). What runs on a carrier, and when, is decided
+//! and report an overflow of its stack ([`overflow`]). What runs on a carrier, and when, is decided
 //! above, in `sched` and `hub`.
 //!
 //! # Rules
@@ -21,8 +21,9 @@
 
 mod call_site;
 mod carrier;
+pub(crate) mod overflow;
 mod pinned;
-pub(crate) mod stack;
+mod stack;
 
 pub(crate) use call_site::call_site;
 pub(crate) use carrier::{Carrier, prefetch};

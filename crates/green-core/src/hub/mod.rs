@@ -58,7 +58,7 @@ pub(crate) fn start() {
             before: note_panic,
             describe,
         });
-        engine::stack::set_overflow_label(|out| {
+        engine::overflow::set_label(|out| {
             describe(out);
         });
         let settings = config::freeze();
@@ -86,7 +86,7 @@ fn new_hub(id: usize) -> io::Result<&'static HubShared> {
 /// A hub's OS thread.
 fn run(shared: &'static HubShared, settings: &'static Settings) -> ! {
     let _abort = AbortOnUnwind;
-    engine::stack::ensure_signal_stack();
+    engine::overflow::ensure_signal_stack();
     let local: &'static Local = Box::leak(Box::new(Local::new(shared, settings.is_watched())));
     sched::enter(local);
     Hub {
