@@ -5,6 +5,7 @@
 //! | [`Config::hubs`] | the number of cores | OS threads | `GREEN_HUBS` |
 //! | [`Config::stack_size`] | 262,144 | bytes, rounded up to pages, at least 16,384 | `GREEN_STACK_SIZE` |
 //! | [`Config::blocking_threads`] | 64 | OS threads | `GREEN_BLOCKING_THREADS` |
+//! | [`Config::guard_regions`] | on, where the kernel has them | | `GREEN_GUARD_REGIONS` (0: off) |
 //! | [`Config::check_lifo`] | off | | `GREEN_CHECK_LIFO` (1: on) |
 //! | [`Config::switch_hook`] | none | | |
 //!
@@ -12,9 +13,11 @@
 //! configuration is read once, when the first green thread is spawned, and frozen from then on. A
 //! variable that is not a positive number is ignored, with a warning in the log.
 
+use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use rustix::process::{Resource, getrlimit};
 
 use crate::error::AlreadyStarted;
 use crate::switch_hook::SwitchHook;
@@ -36,6 +39,7 @@ pub struct Config {
     hubs: Option<usize>,
     stack_size: Option<usize>,
     blocking_threads: Option<usize>,
+    guard_regions: Option<bool>,
     check_lifo: Option<bool>,
     switch_hooks: Vec<Arc<dyn SwitchHook>>,
 }
@@ -53,8 +57,12 @@ pub(crate) struct Settings {
     pub(crate) check_lifo: bool,
     /// What the program does at switches, in the order in which it asked.
     pub(crate) switch_hooks: Vec<Arc<dyn SwitchHook>>,
-    /// How many carriers the system's limit on memory mappings leaves room for.
-    pub(crate) max_carriers: usize,
+    /// Whether stacks are to have guard regions, if the kernel has them.
+    pub(crate) guard_regions: bool,
+    /// For how many stacks with a guard of their own the system's limit on memory mappings has room.
+    pub(crate) max_mapped_guards: usize,
+    /// Whether the system may refuse memory to this process.
+    pub(crate) is_memory_limited: bool,
 }
 
 impl Settings {
@@ -92,6 +100,13 @@ impl Config {
         self
     }
 
+    /// Whether the guards below stacks are entries of the page table (Linux 6.13 and later) where the kernel offers
+    /// that. Without, each stack is two memory mappings, of which Linux allows a process 65,530 by default.
+    pub fn guard_regions(mut self, regions: bool) -> Self {
+        self.guard_regions = Some(regions);
+        self
+    }
+
     /// Whether waits look for code on the stack that relies on nobody else running on its OS thread: the
     /// initialiser of a `thread_local!`, `scoped_tls::ScopedKey::set`, `slog_scope::scope`. If there is some, the
     /// process says where and aborts.
@@ -121,6 +136,7 @@ impl Config {
         pending.hubs = self.hubs.or(pending.hubs);
         pending.stack_size = self.stack_size.or(pending.stack_size);
         pending.blocking_threads = self.blocking_threads.or(pending.blocking_threads);
+        pending.guard_regions = self.guard_regions.or(pending.guard_regions);
         pending.check_lifo = self.check_lifo.or(pending.check_lifo);
         pending.switch_hooks.extend(self.switch_hooks);
         Ok(())
@@ -132,6 +148,7 @@ static PENDING: Mutex<Config> = Mutex::new(Config {
     hubs: None,
     stack_size: None,
     blocking_threads: None,
+    guard_regions: None,
     check_lifo: None,
     switch_hooks: Vec::new(),
 });
@@ -162,9 +179,13 @@ pub(crate) fn freeze() -> &'static Settings {
             .unwrap_or(DEFAULT_BLOCKING_THREADS),
         check_lifo: pending
             .check_lifo
-            .unwrap_or_else(|| std::env::var("GREEN_CHECK_LIFO").is_ok_and(|value| value == "1")),
+            .unwrap_or_else(|| is("GREEN_CHECK_LIFO", "1")),
         switch_hooks: pending.switch_hooks.clone(),
-        max_carriers: max_carriers(),
+        guard_regions: pending
+            .guard_regions
+            .unwrap_or_else(|| !is("GREEN_GUARD_REGIONS", "0")),
+        max_mapped_guards: max_mappings().map_or(usize::MAX, |most| (most / 2).max(1)),
+        is_memory_limited: is_memory_limited(),
     })
 }
 
@@ -195,6 +216,11 @@ const DEFAULT_BLOCKING_THREADS: usize = 64;
 /// Memory mappings that are left to everything but stacks.
 const RESERVED_MAPPINGS: usize = 2_048;
 
+/// Whether a variable has this value.
+fn is(variable: &str, value: &str) -> bool {
+    std::env::var(variable).is_ok_and(|set| set == value)
+}
+
 /// A positive number from the environment.
 fn number(variable: &str) -> Option<usize> {
     let value = std::env::var(variable).ok()?;
@@ -213,11 +239,20 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Each stack and its guard are a mapping; past the system's limit nothing could be mapped at all.
-fn max_carriers() -> usize {
-    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
-    let limit = limit.and_then(|limit| limit.trim().parse::<usize>().ok());
-    limit.map_or(usize::MAX, |limit| {
-        (limit.saturating_sub(RESERVED_MAPPINGS) / 2).max(1)
-    })
+/// How many memory mappings the system allows stacks; past its limit nothing could be mapped at all.
+pub(crate) fn max_mappings() -> Option<usize> {
+    let limit: usize = system("vm/max_map_count")?;
+    Some(limit.saturating_sub(RESERVED_MAPPINGS))
+}
+
+/// Whether memory can be refused: by a limit on the process, or because the system keeps to what it has.
+fn is_memory_limited() -> bool {
+    let limit = getrlimit(Resource::As).current;
+    limit.is_some() || system("vm/overcommit_memory") == Some(2_u8)
+}
+
+/// A number that the system is configured with.
+fn system<T: FromStr>(name: &str) -> Option<T> {
+    let value = std::fs::read_to_string(format!("/proc/sys/{name}")).ok()?;
+    value.trim().parse().ok()
 }

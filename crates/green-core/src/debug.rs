@@ -24,11 +24,11 @@ pub struct Stats {
     pub switches: u64,
     /// Polls since the start.
     pub polls: u64,
-    /// Stacks that have been made.
+    /// Stacks that there are.
     pub carriers: u64,
     /// Stacks that wait for a green thread.
     pub idle_carriers: u64,
-    /// Green threads that wait for a stack because the system maps no more.
+    /// Green threads that wait for a stack because the system has no room for another.
     pub queued: u64,
     /// Waits with a time limit, sleeps, and green threads to be started later.
     pub timers: u64,

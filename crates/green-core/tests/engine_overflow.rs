@@ -10,6 +10,7 @@ use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::ptr;
+use std::time::Duration;
 
 use green_core::{Builder, spawn};
 
@@ -21,9 +22,15 @@ const SIGSEGV: i32 = 11;
 
 /// Runs the test `name` of this file again, as a child.
 fn child(name: &str) -> Output {
+    child_with(name, &[])
+}
+
+/// The same, with more environment variables.
+fn child_with(name: &str, environment: &[(&str, &str)]) -> Output {
     let mut child = Command::new(std::env::current_exe().expect("the test has a file"))
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, name)
+        .envs(environment.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -37,6 +44,13 @@ fn child(name: &str) -> Output {
         child.try_wait().expect("it is our child").is_some()
     });
     child.wait_with_output().expect("it has ended")
+}
+
+/// Whether the kernel, from 6.13 on, has guard regions, which are larger than a page.
+fn has_guard_regions() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("Linux has it");
+    let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(13))
 }
 
 fn is_child(name: &str) -> bool {
@@ -59,15 +73,73 @@ fn overflow_names_the_green_thread_and_aborts() {
         deep.join();
         return;
     }
-    let output = child("overflow_names_the_green_thread_and_aborts");
+    for regions in ["0", "1"] {
+        let output = child_with(
+            "overflow_names_the_green_thread_and_aborts",
+            &[("GREEN_GUARD_REGIONS", regions)],
+        );
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(SIGABRT), "{stderr}");
+        assert!(
+            stderr.contains("stack overflow in green thread 'deep'"),
+            "{stderr}"
+        );
+        assert!(stderr.contains("engine_overflow.rs"), "{stderr}");
+        assert!(stderr.contains("GREEN_STACK_SIZE"), "{stderr}");
+    }
+}
+
+#[test]
+fn overflow_beside_retired_stacks_is_reported() {
+    if is_child("overflow_beside_retired_stacks_is_reported") {
+        green_core::Config::new().hubs(1).apply().unwrap();
+        let crowd = || {
+            let all: Vec<_> = (0..400)
+                .map(|_| spawn(|| green_core::sleep(Duration::from_millis(1))))
+                .collect();
+            green_core::joinall(&all);
+        };
+        crowd();
+        support::eventually("some are retired", || green_core::stats().carriers <= 64);
+        crowd();
+        Builder::new()
+            .name("third")
+            .spawn(|| deep(0))
+            .unwrap()
+            .join();
+        return;
+    }
+    let output = child("overflow_beside_retired_stacks_is_reported");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.signal(), Some(SIGABRT), "{stderr}");
     assert!(
-        stderr.contains("stack overflow in green thread 'deep'"),
+        stderr.contains("stack overflow in green thread 'third'"),
         "{stderr}"
     );
-    assert!(stderr.contains("engine_overflow.rs"), "{stderr}");
-    assert!(stderr.contains("GREEN_STACK_SIZE"), "{stderr}");
+}
+
+#[test]
+fn a_frame_that_skips_a_page_meets_the_guard() {
+    if is_child("a_frame_that_skips_a_page_meets_the_guard") {
+        let skip = || {
+            let top = black_box(0_u8);
+            let below = ptr::from_ref(&top).addr() - 256 * 1024 - 6 * 1024;
+            // SAFETY: it is not: it does what a function of C with a large frame does at the end of the stack.
+            unsafe { ptr::with_exposed_provenance_mut::<u8>(below).write_volatile(1) }
+        };
+        Builder::new().name("skips").spawn(skip).unwrap().join();
+        return;
+    }
+    if !has_guard_regions() {
+        return;
+    }
+    let output = child("a_frame_that_skips_a_page_meets_the_guard");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{stderr}");
+    assert!(
+        stderr.contains("stack overflow in green thread 'skips'"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -2,42 +2,45 @@
 //!
 //! # Protocol
 //!
-//! 1. [`Carrier::new`] maps a stack; nothing runs yet.
+//! 1. [`Carrier::new`] maps a stack; nothing runs yet. At its first run it gets its guard ([`guard`]).
 //! 2. [`Carrier::resume`], called on the hub's own stack, switches to the carrier and returns when
 //!    the carrier parks.
 //! 3. [`Carrier::park`], called anywhere below the carrier's body (also inside a generator that user code
 //!    runs there), switches back to the hub.
+//! 4. [`Carrier::retire`] lets the body of an idle carrier return and unmaps the stack; [`Carrier::renew`] maps
+//!    another.
 //!
 //! # Invariants
 //!
 //! 1. `RUNNING` is the carrier whose stack is executing on this OS thread, or null on the hub's own
 //!    stack. `resume` sets and clears it; user code on the carrier cannot.
 //! 2. A `Carrier` lives at a stable address for ever (it is part of a leaked slot), so a pointer
-//!    taken from `RUNNING` is never dangling.
+//!    taken from `RUNNING` is never dangling. Its generator is replaced only while it does not run.
 //! 3. A carrier parks in one of two ways. On its own stack, through the scope that the engine gave its body,
 //!    which suspends the innermost generator: there, that is the carrier itself. Inside a generator that user
 //!    code runs on top, through the generator's local data: the engine suspends the innermost generator that
 //!    has some, and it is non-null exactly from the moment `park` is about to switch until it is back. So
 //!    `may::coroutine::is_coroutine` never sees a coroutine in user code.
-//! 4. The body never returns and never unwinds, so the generator is never "done", and the scope, a local of
-//!    the frame around the body, is there for ever.
+//! 4. The body returns only to be retired, and never unwinds. Until then the generator is never "done", and the
+//!    scope, a local of the frame around the body, is there.
 
 use std::cell::{Cell, UnsafeCell};
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use generator::{Generator, Gn, Scope, co_yield_with, get_local_data};
 
-use super::overflow;
 use super::stack::StackRange;
+use super::{guard, overflow};
 use crate::config;
 
 /// One reused coroutine and its stack.
 #[repr(C)] // Half a cache line; whoever has a carrier may rely on that.
 pub(crate) struct Carrier {
-    /// Invariant: entered only by `resume` and `park`, on one OS thread.
-    generator: UnsafeCell<Generator<'static, (), ()>>,
+    /// Invariant: entered only by `resume` and `park`, on one OS thread. None once it is retired.
+    generator: UnsafeCell<Option<Generator<'static, (), ()>>>,
     /// What the engine gave the body to park with, near the top of the stack; null before the first run
     /// (invariant 4).
     scope: Cell<*mut Scope<'static, 'static, (), ()>>,
@@ -46,8 +49,17 @@ pub(crate) struct Carrier {
     /// The usable stack, in bytes, as asked for and rounded up to pages.
     stack_size: u32,
     /// Bytes from `scope` to the top of the stack; 0 where the layout could not be found out.
-    to_top: Cell<u32>,
+    to_top: Cell<u16>,
+    /// [`HAS_REGION`] and the other marks.
+    marks: Cell<u8>,
 }
+
+/// Its guard is a region.
+const HAS_REGION: u8 = 1;
+/// Its body is to return.
+const RETIRES: u8 = 1 << 1;
+/// Nothing has run on it since it gave back what an idle carrier need not keep.
+const IS_TRIM: u8 = 1 << 2;
 
 thread_local! {
     /// The carrier whose stack is executing, by invariant 1.
@@ -57,56 +69,146 @@ thread_local! {
 impl Carrier {
     /// Makes a carrier with at least `stack_size` bytes of stack, which will run `body`.
     ///
-    /// `body` must neither return nor unwind (invariant 4); the process aborts if it does.
+    /// `body` may return only once [`Carrier::is_retiring`], and must not unwind (invariant 4); the process aborts
+    /// if it does.
     ///
     /// # Errors
     ///
-    /// The system refused to map another stack: out of memory, or of mappings.
+    /// `WouldBlock`: the system has no room for another stack.
     pub(crate) fn new(stack_size: usize, body: fn()) -> io::Result<Self> {
-        overflow::install_report();
         let stack_size = config::round_stack_size(stack_size);
-        let words = stack_size / size_of::<usize>();
-        // The engine has no fallible constructor: it panics when the mapping is refused.
-        let made = crate::panics::quietly(|| {
-            catch_unwind(AssertUnwindSafe(|| {
-                // This constructor prepares for both ways to park; the body that it asks for never runs.
-                Gn::<()>::new_opt(words, || ())
-            }))
-        });
-        let mut generator: Generator<'static, (), ()> =
-            made.map_err(|_| io::Error::from(io::ErrorKind::WouldBlock))?;
-        generator.scoped_init(move |mut scope| {
-            let _abort = AbortOnDrop;
-            // SAFETY: `resume` has set it (invariants 1 and 2).
-            let carrier = unsafe { &*RUNNING.get() };
-            carrier.begin((&raw mut scope).cast());
-            body();
-        });
+        let generator = make(stack_size, body)?;
         Ok(Self {
-            generator: UnsafeCell::new(generator),
+            generator: UnsafeCell::new(Some(generator)),
             scope: Cell::new(ptr::null_mut()),
             parked_at: Cell::new(0),
             stack_size: u32::try_from(stack_size).unwrap_or(u32::MAX),
             to_top: Cell::new(0),
+            marks: Cell::new(0),
         })
+    }
+
+    /// Gives a retired carrier a stack again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Carrier::new`].
+    pub(crate) fn renew(&self, body: fn()) -> io::Result<()> {
+        let generator = make(self.stack_size(), body)?;
+        // SAFETY: `Pinned`: this OS thread's. It is retired, so nobody is inside (invariant 2).
+        let place = unsafe { &mut *self.generator.get() };
+        assert!(place.is_none(), "a carrier was renewed before it retired");
+        *place = Some(generator);
+        Ok(())
+    }
+
+    /// Has the body of an idle carrier return, and gives back its stack.
+    ///
+    /// # Panics
+    ///
+    /// If a carrier is running on this OS thread.
+    pub(crate) fn retire(&'static self) {
+        self.mark(RETIRES);
+        self.resume();
+        match self.stack() {
+            // SAFETY: the same bottom as in `begin`, where the region came to be; the body has returned.
+            Some(stack) => unsafe {
+                guard::uninstall(stack.bottom - guard::extra(), self.is_marked(HAS_REGION));
+            },
+            None => guard::release(),
+        }
+        // SAFETY: its body has returned, so nobody is inside (invariant 1), nor comes back (invariant 2).
+        let generator = unsafe { (*self.generator.get()).take() };
+        drop(generator);
+        self.marks.set(0);
+        self.scope.set(ptr::null_mut());
+        self.parked_at.set(0);
+        self.to_top.set(0);
+    }
+
+    /// Whether the body is to return, now that its last green thread has ended.
+    #[inline]
+    pub(crate) fn is_retiring(&self) -> bool {
+        self.is_marked(RETIRES)
     }
 
     /// The body begins, on the carrier's own stack, with `scope` to park with.
     fn begin(&self, scope: *mut Scope<'static, 'static, (), ()>) {
         self.scope.set(scope);
-        let stack = StackRange::containing(scope.addr(), self.stack_size());
-        let to_top = stack.and_then(|stack| u32::try_from(stack.top - scope.addr()).ok());
-        self.to_top.set(to_top.unwrap_or(0));
+        let mapped = self.stack_size() + guard::extra();
+        let Some(stack) = StackRange::containing(scope.addr(), mapped) else {
+            return;
+        };
+        self.to_top
+            .set(u16::try_from(stack.top - scope.addr()).unwrap_or(0));
+        // SAFETY: the stack runs for the first time, and is only used near its top so far; what the region takes
+        // was mapped in addition to what may be used.
+        if unsafe { guard::install(stack.bottom) } {
+            self.mark(HAS_REGION);
+        }
     }
 
-    /// Where the stack lies; `None` if that could not be found out, and before the first run.
+    /// Where the usable stack lies; `None` if that could not be found out, and before the first run.
     fn stack(&self) -> Option<StackRange> {
-        let to_top = self.to_top.get() as usize;
+        let to_top = usize::from(self.to_top.get());
         let top = self.scope.get().addr() + to_top;
         (to_top != 0).then(|| StackRange {
             bottom: top - self.stack_size(),
             top,
         })
+    }
+
+    /// Where an overflow faults: the bytes below the usable stack.
+    fn guard(&self) -> Option<Range<usize>> {
+        let bottom = self.stack()?.bottom;
+        Some(if self.is_marked(HAS_REGION) {
+            bottom - guard::GUARD..bottom
+        } else {
+            let end = bottom - guard::extra();
+            end - config::page_size()..end
+        })
+    }
+
+    /// An address that orders idle carriers as their stacks lie in memory.
+    pub(crate) fn position(&self) -> usize {
+        self.scope.get().addr()
+    }
+
+    /// How far the stacks of neighbours are apart that were mapped one after the other.
+    pub(crate) fn span(&self) -> usize {
+        self.stack_size() + guard::extra() + config::page_size()
+    }
+
+    /// Something has run on it.
+    #[inline]
+    pub(crate) fn note_use(&self) {
+        self.marks.set(self.marks.get() & !IS_TRIM);
+    }
+
+    /// Whether it has given back what an idle carrier need not keep.
+    pub(crate) fn is_trim(&self) -> bool {
+        self.is_marked(IS_TRIM)
+    }
+
+    /// Gives back what the stack of an idle carrier has used deeper than [`KEPT`] bytes.
+    pub(crate) fn trim(&self) {
+        self.mark(IS_TRIM);
+        let Some(stack) = self.stack() else { return };
+        let to = stack.top.saturating_sub(KEPT);
+        if stack.bottom < to && to < self.parked_at.get().saturating_sub(MARGIN) {
+            // SAFETY: whole pages of this stack, all below the frames that wait on it: an idle carrier has parked
+            // on its own stack, within a margin of where it noted.
+            unsafe { guard::give_back(stack.bottom, to) };
+        }
+    }
+
+    fn mark(&self, mark: u8) {
+        self.marks.set(self.marks.get() | mark);
+    }
+
+    #[inline]
+    fn is_marked(&self, mark: u8) -> bool {
+        self.marks.get() & mark != 0
     }
 
     /// Switches to the carrier; returns when it parks.
@@ -126,7 +228,8 @@ impl Carrier {
         // carrier is running, so nobody is inside this generator (invariant 1). While it runs,
         // `park` reaches the same generator through the same cell; the engine itself keeps raw
         // pointers into it across the switch, which is an opaque call to the compiler.
-        unsafe { (*generator).resume() };
+        let generator = unsafe { (*generator).as_mut() };
+        generator.expect("a carrier that runs has a stack").resume();
         RUNNING.set(ptr::null());
     }
 
@@ -174,10 +277,14 @@ impl Carrier {
         let generator = self.generator.get();
         // SAFETY: this code runs on top of the carrier, so `resume` is waiting inside the engine's switch and
         // touches nothing until the yield below (invariant 1).
-        unsafe { (*generator).set_local_data(PARKED.as_ptr().cast_mut()) };
+        if let Some(generator) = unsafe { &mut *generator } {
+            generator.set_local_data(PARKED.as_ptr().cast_mut());
+        }
         co_yield_with(());
         // SAFETY: as above; the carrier runs again.
-        unsafe { (*generator).set_local_data(ptr::null_mut()) };
+        if let Some(generator) = unsafe { &mut *generator } {
+            generator.set_local_data(ptr::null_mut());
+        }
     }
 
     /// Has the processor find the page on which this carrier will go on.
@@ -203,20 +310,56 @@ impl Carrier {
     }
 }
 
+/// Makes a coroutine of the engine's with `stack_size` bytes of stack, which will run `body`.
+fn make(stack_size: usize, body: fn()) -> io::Result<Generator<'static, (), ()>> {
+    overflow::install_report();
+    if !guard::reserve(stack_size) {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let words = (stack_size + guard::extra()) / size_of::<usize>();
+    // The engine has no fallible constructor: it panics when the mapping is refused.
+    let made = crate::panics::quietly(|| {
+        catch_unwind(AssertUnwindSafe(|| {
+            // This constructor prepares for both ways to park; the body that it asks for never runs.
+            Gn::<()>::new_opt(words, || ())
+        }))
+    });
+    let mut generator = made.map_err(|_| {
+        guard::release();
+        io::Error::from(io::ErrorKind::WouldBlock)
+    })?;
+    generator.scoped_init(move |mut scope| {
+        // SAFETY: `resume` has set it (invariants 1 and 2).
+        let carrier: &'static Carrier = unsafe { &*RUNNING.get() };
+        let _abort = AbortInUse(carrier);
+        carrier.begin((&raw mut scope).cast());
+        body();
+    });
+    Ok(generator)
+}
+
+/// What an idle carrier keeps of its stack, in bytes.
+const KEPT: usize = 32 * 1024;
+
+/// What may lie below the address that a carrier notes when it parks, in bytes: the frames of the switch.
+const MARGIN: usize = 4 * 1024;
+
 /// How many lines to fetch from the parked frame on, and from the scope on: measured with the echo benchmark.
 const PREFETCH_FRAMES: usize = 8;
 const PREFETCH_TOP: usize = 8;
 
-/// The stack of the carrier that is running on this OS thread.
+/// The size of the stack that is running on this OS thread, if `address` lies in the guard below it.
 ///
 /// Async-signal-safe: reads a thread-local that needs no initialisation.
-pub(super) fn running_stack() -> Option<StackRange> {
+pub(super) fn overflowed_stack(address: usize) -> Option<usize> {
     let running = RUNNING.get();
     if running.is_null() {
         return None;
     }
     // SAFETY: non-null, so a live carrier (invariants 1 and 2).
-    unsafe { (*running).stack() }
+    let carrier = unsafe { &*running };
+    let guard = carrier.guard()?;
+    guard.contains(&address).then(|| carrier.stack_size())
 }
 
 /// Asks the processor to fetch the cache line at `address`; any address is fine.
@@ -232,12 +375,14 @@ pub(crate) fn prefetch<T>(address: *const T) {
     let _ = address;
 }
 
-/// Aborts the process when a carrier's body ends (invariant 4).
-struct AbortOnDrop;
+/// Aborts the process when the body of a carrier ends that is not to be retired (invariant 4).
+struct AbortInUse(&'static Carrier);
 
-impl Drop for AbortOnDrop {
+impl Drop for AbortInUse {
     fn drop(&mut self) {
-        std::process::abort();
+        if !self.0.is_retiring() {
+            std::process::abort();
+        }
     }
 }
 

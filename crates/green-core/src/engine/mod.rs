@@ -21,6 +21,7 @@
 
 mod call_site;
 mod carrier;
+pub(crate) mod guard;
 pub(crate) mod overflow;
 mod pinned;
 mod stack;

@@ -20,7 +20,6 @@ use std::sync::OnceLock;
 use generator::Gn;
 
 use super::carrier;
-use super::stack::StackRange;
 use crate::config::MIN_STACK_SIZE;
 
 /// Sets how the report names the running green thread: called inside the signal handler, so `f` must
@@ -105,16 +104,15 @@ extern "C" fn on_fault(
     let info = unsafe { &*info };
     // SAFETY: this is a memory fault, for which the field is the faulting address.
     let address = unsafe { info.si_addr() }.addr();
-    let overflowed = carrier::running_stack().filter(|stack| stack.guard_contains(address));
-    if let Some(stack) = overflowed {
-        report(stack);
+    if let Some(stack_size) = carrier::overflowed_stack(address) {
+        report(stack_size);
         std::process::abort();
     }
     pass_on(signal);
 }
 
 /// Writes the report to standard error.
-fn report(stack: StackRange) {
+fn report(stack_size: usize) {
     let mut message = Fixed {
         bytes: [0; 512],
         len: 0,
@@ -124,10 +122,9 @@ fn report(stack: StackRange) {
         Some(label) => label(&mut message),
         None => _ = message.write_str("a green thread"),
     }
-    let size = stack.top - stack.bottom;
     let _ = writeln!(
         message,
-        "\ngreen: its stack is {size} bytes: give it more with Builder::stack_size, or all of them with GREEN_STACK_SIZE"
+        "\ngreen: its stack is {stack_size} bytes: give it more with Builder::stack_size, or all of them with GREEN_STACK_SIZE"
     );
     // SAFETY: the bytes are initialised, and `write` is async-signal-safe.
     unsafe {

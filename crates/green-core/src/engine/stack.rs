@@ -10,7 +10,7 @@ use crate::config;
 /// The addresses of one carrier's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StackRange {
-    /// The lowest usable address; the guard page ends here.
+    /// The lowest usable address; the guard ends here.
     pub(crate) bottom: usize,
     /// One past the highest address.
     pub(crate) top: usize,
@@ -35,11 +35,6 @@ impl StackRange {
             bottom: top - size,
             top,
         })
-    }
-
-    /// Whether `address` lies in the guard page.
-    pub(super) fn guard_contains(self, address: usize) -> bool {
-        (self.bottom - config::page_size()..self.bottom).contains(&address)
     }
 }
 

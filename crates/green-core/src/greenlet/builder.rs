@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use super::Greenlet;
 use super::spawn::{Spec, launch};
+use crate::sched::placement;
 use crate::{config, hub, sched};
 
 /// Settings for one green thread.
@@ -53,8 +54,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `WouldBlock`: there are as many green threads as the system can map stacks for (plain `spawn`
-    /// waits instead). `InvalidInput`: there is no hub of that number.
+    /// `WouldBlock`: the system has no room for another stack, or green threads wait for one already (plain
+    /// `spawn` waits, too). `InvalidInput`: there is no hub of that number.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<Greenlet<T>>
     where
@@ -69,13 +70,13 @@ impl Builder {
                 "there is no hub of that number",
             ));
         }
-        let live: u64 = hubs.iter().map(|hub| hub.load()).sum();
-        if usize::try_from(live).unwrap_or(usize::MAX) >= config::freeze().max_carriers {
+        let stack_size = self.stack_size.map(config::round_stack_size);
+        if !placement::is_room(stack_size.unwrap_or_else(|| config::freeze().stack_size)) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let spec = Spec {
             name: self.name,
-            stack_size: self.stack_size.map(config::round_stack_size),
+            stack_size,
             hub: self.hub,
             ..Spec::new(Location::caller())
         };

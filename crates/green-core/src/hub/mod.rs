@@ -5,7 +5,8 @@
 //! 1. Run what is ready, first in first out, until nothing is, or the turn's share is used up
 //!    ([`SWITCHES`] switches or [`SLICE`] of time).
 //! 2. Fire the timers that are due.
-//! 3. Poll for I/O: without waiting if work is ready, else until the next timer or a wake-up.
+//! 3. Poll for I/O: without waiting if work is ready, else until the next timer or a wake-up. In the latter case,
+//!    give back memory first, if a crowd has left some ([`trim`]).
 //! 4. Take what other OS threads left in the inbox.
 //!
 //! A hub's OS thread never exits, and a panic in the loop itself aborts the process: green threads
@@ -17,6 +18,8 @@
 //!    has just given a start to.
 //! 2. Nothing in the loop blocks but the poll.
 
+mod trim;
+
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,9 +28,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use trim::Trimmer;
+
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::config::{self, Settings};
+use crate::config;
 use crate::engine::{self, Carrier};
 use crate::panics;
 use crate::park::Caller;
@@ -38,7 +43,7 @@ use crate::sched::record::Runner;
 use crate::sched::slot::{Slot, SlotLocal};
 use crate::sched::timers::{Due, Timers};
 use crate::sched::word::Outcome;
-use crate::sched::{self, HubShared, Local, Message, Work, count};
+use crate::sched::{self, HubShared, Local, Message, Work, count, count_down};
 
 /// Switches after which a hub polls even though work is ready.
 const SWITCHES: u32 = 256;
@@ -69,10 +74,11 @@ pub(crate) fn start() {
         reactor::start(&hubs)
             .unwrap_or_else(|error| panic!("green: cannot make the pollers: {error}"));
         sched::set_hubs(hubs.clone());
+        let is_watched = settings.is_watched();
         for hub in hubs {
             thread::Builder::new()
                 .name(format!("green-hub-{}", hub.id))
-                .spawn(move || run(hub, settings))
+                .spawn(move || run(hub, is_watched))
                 .unwrap_or_else(|error| panic!("green: cannot start hub {}: {error}", hub.id));
         }
     });
@@ -84,18 +90,18 @@ fn new_hub(id: usize) -> io::Result<&'static HubShared> {
 }
 
 /// A hub's OS thread.
-fn run(shared: &'static HubShared, settings: &'static Settings) -> ! {
+fn run(shared: &'static HubShared, is_watched: bool) -> ! {
     let _abort = AbortOnUnwind;
     engine::overflow::ensure_signal_stack();
-    let local: &'static Local = Box::leak(Box::new(Local::new(shared, settings.is_watched())));
+    let local: &'static Local = Box::leak(Box::new(Local::new(shared, is_watched)));
     sched::enter(local);
     Hub {
         local,
-        settings,
         look_every: Cell::new(1),
         messages: Vec::new(),
         events: Events::new(),
         due: Vec::new(),
+        trimmer: Trimmer::default(),
     }
     .run()
 }
@@ -104,8 +110,6 @@ fn run(shared: &'static HubShared, settings: &'static Settings) -> ! {
 struct Hub {
     /// What the green threads of this hub see of it too.
     local: &'static Local,
-    /// The process's configuration.
-    settings: &'static Settings,
     /// How many switches pass between two looks at the clock.
     look_every: Cell<u32>,
     /// Messages taken from the inbox; empty between turns, kept for its memory.
@@ -114,6 +118,8 @@ struct Hub {
     events: Events,
     /// Timers taken from the heap; empty between turns, kept for its memory.
     due: Vec<Due>,
+    /// Gives back memory.
+    trimmer: Trimmer,
 }
 
 impl Hub {
@@ -187,28 +193,37 @@ impl Hub {
     /// Starts a green thread on an idle carrier, or a new one.
     fn start(&self, start: Runner) {
         let stack_size = start.control().stack_size();
-        let slot = match self.local.take_idle(stack_size) {
-            Some(slot) => slot,
-            None => match self.new_slot(stack_size) {
-                Some(slot) => slot,
-                None => return self.hold(start),
-            },
+        let Some(slot) = self.idle_slot(stack_size) else {
+            return self.hold(start);
         };
         self.local.next.set(Some(start));
         self.resume(slot);
     }
 
-    /// Makes a carrier; `None` if the system refuses another stack.
+    /// A carrier with nothing to run, which may be a new one; `None` if the system has no room for another stack.
+    #[inline]
+    fn idle_slot(&self, stack_size: usize) -> Option<&'static Slot> {
+        let local = self.local;
+        local
+            .carriers
+            .take(stack_size, &local.shared.counters)
+            .or_else(|| self.new_slot(stack_size))
+    }
+
     fn new_slot(&self, stack_size: usize) -> Option<&'static Slot> {
-        if !reserve_carrier(self.settings.max_carriers) {
-            return None;
-        }
-        let Ok(carrier) = Carrier::new(stack_size, carrier_body) else {
-            CARRIERS.fetch_sub(1, Ordering::Relaxed);
-            return None;
+        let local = self.local;
+        let slot = match local.carriers.take_retired(stack_size) {
+            Some(slot) => {
+                if slot.local.get().carrier.renew(carrier_body).is_err() {
+                    local.carriers.put_retired(slot);
+                    return None;
+                }
+                slot
+            }
+            None => Slot::new(local, Carrier::new(stack_size, carrier_body).ok()?),
         };
-        count(&self.local.shared.counters.carriers, 1);
-        Some(Slot::new(self.local, carrier))
+        count(&local.shared.counters.carriers, 1);
+        Some(slot)
     }
 
     /// Keeps a start until a carrier becomes idle.
@@ -216,14 +231,43 @@ impl Hub {
     fn hold(&self, start: Runner) {
         static WARNED: std::sync::Once = std::sync::Once::new();
         WARNED.call_once(|| {
+            let stacks: u64 = sched::hubs()
+                .iter()
+                .map(|hub| hub.counters.carriers.load(Ordering::Relaxed))
+                .sum();
+            let limit = if engine::guard::are_regions() {
+                "a limit on memory"
+            } else {
+                "vm.max_map_count, of which each takes two, or a limit on memory"
+            };
             log::warn!(
-                "green: the system maps no more stacks after {} (two memory mappings each; the limit is \
-                 vm.max_map_count): green threads now wait for others to end before they start",
-                CARRIERS.load(Ordering::Relaxed),
+                "green: the system has no room for more than {stacks} stacks ({limit}): green threads now wait for \
+                 others to end before they start"
             );
         });
         self.local.held.borrow_mut().push_back(start);
         count(&self.local.shared.counters.held, 1);
+    }
+
+    /// Starts green threads that wait for a carrier, if there is room for one again.
+    #[cold]
+    fn retry_held(&self) {
+        for _ in 0..SWITCHES {
+            let held = &self.local.held;
+            let Some(stack_size) = held
+                .borrow()
+                .front()
+                .map(|start| start.control().stack_size())
+            else {
+                return;
+            };
+            let Some(slot) = self.idle_slot(stack_size) else {
+                return;
+            };
+            self.local.next.set(held.borrow_mut().pop_front());
+            count_down(&self.local.shared.counters.held, 1);
+            self.resume(slot);
+        }
     }
 
     /// Gives half of the green threads that have not started to a hub that sleeps.
@@ -273,7 +317,12 @@ impl Hub {
             reactor.poll(&mut self.events, Some(Duration::ZERO));
             return;
         }
-        let next = self.local.timers(Timers::next);
+        let trim_at = self.trimmer.turn(self.local, now);
+        if trim_at.is_some() && !self.local.held.borrow().is_empty() {
+            self.retry_held();
+        }
+        let next = [self.local.timers(Timers::next), trim_at];
+        let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(now.unwrap_or_else(Instant::now)));
         if self.local.shared.inbox().prepare_sleep() {
             SLEEPING.fetch_add(1, Ordering::Relaxed);
@@ -313,7 +362,7 @@ impl Hub {
     }
 }
 
-/// What every carrier runs: one green thread after another, for ever.
+/// What every carrier runs: one green thread after another, until it is retired.
 fn carrier_body() {
     loop {
         let own = sched::current().expect("a carrier runs in a slot of its hub");
@@ -322,8 +371,11 @@ fn carrier_body() {
             run_green_thread(own, start);
             next = next_start(own);
         }
-        own.hub.put_idle(own.slot());
+        own.hub.carriers.put(own.slot(), &own.hub.shared.counters);
         own.carrier.park();
+        if own.carrier.is_retiring() {
+            return;
+        }
     }
 }
 
@@ -336,8 +388,7 @@ fn next_start(own: &'static SlotLocal) -> Option<Runner> {
         .iter()
         .position(|start| start.control().stack_size() == stack_size)
     {
-        let counter = &local.shared.counters.held;
-        counter.store(counter.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        count_down(&local.shared.counters.held, 1);
         return held.remove(index);
     }
     drop(held);
@@ -354,7 +405,6 @@ fn next_start(own: &'static SlotLocal) -> Option<Runner> {
 /// Runs one green thread from start to end.
 fn run_green_thread(own: &'static SlotLocal, start: Runner) {
     let local = own.hub;
-    count(&local.shared.counters.left, 1);
     let running = start.begin();
     let control = running.control();
     let (id, site) = (control.id(), control.site());
@@ -382,6 +432,7 @@ fn run_green_thread(own: &'static SlotLocal, start: Runner) {
         leak(payload);
         drop(own.release());
     }
+    count(&local.shared.counters.left, 1);
 }
 
 /// Gives up a payload without running its destructor, which may panic where nothing may unwind.
@@ -404,20 +455,8 @@ fn describe(out: &mut dyn std::fmt::Write) -> bool {
         .is_some()
 }
 
-/// Carriers of all hubs.
-static CARRIERS: AtomicUsize = AtomicUsize::new(0);
-
 /// Hubs that sleep, or are about to.
 static SLEEPING: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts one more carrier, if there may be one.
-fn reserve_carrier(max: usize) -> bool {
-    CARRIERS
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |made| {
-            (made < max).then_some(made + 1)
-        })
-        .is_ok()
-}
 
 /// Aborts the process if the loop unwinds.
 struct AbortOnUnwind;

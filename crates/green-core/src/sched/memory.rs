@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use std::ptr::NonNull;
 
 /// Sizes are rounded up to a multiple of this, in bytes.
-const STEP: usize = 64;
+const STEP: usize = 32;
 
 /// How many sizes are kept: larger records come from the allocator.
-const SIZES: usize = 8;
+const SIZES: usize = 16;
 
 /// The alignment of the pieces that are kept.
 const ALIGN: usize = 16;

@@ -17,6 +17,7 @@
 //! 2. The FIFO is looked at by the hub loop only, on the hub's own stack, so a slot that is made ready
 //!    before its green thread has switched away is resumed after it has.
 
+pub(crate) mod carriers;
 pub(crate) mod control;
 pub(crate) mod inbox;
 pub(crate) mod interrupts;
@@ -37,14 +38,16 @@ pub(crate) mod waiter;
 pub(crate) mod word;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
+use std::mem::{self, MaybeUninit};
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use carriers::Carriers;
 use control::Mobility;
 use inbox::Inbox;
 use memory::Memory;
@@ -80,7 +83,7 @@ pub(crate) struct Counters {
     pub(crate) left: AtomicU64,
     /// Times a carrier was switched to.
     pub(crate) switches: AtomicU64,
-    /// Carriers made.
+    /// Carriers that have a stack.
     pub(crate) carriers: AtomicU64,
     /// Carriers that wait for a green thread.
     pub(crate) idle_carriers: AtomicU64,
@@ -96,6 +99,12 @@ pub(crate) struct Counters {
 #[inline]
 pub(crate) fn count(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+}
+
+/// Takes from a counter that only the calling OS thread writes.
+#[inline]
+pub(crate) fn count_down(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed) - n, Ordering::Relaxed);
 }
 
 /// What other OS threads hand a hub.
@@ -197,8 +206,8 @@ pub(crate) struct Local {
     current: Cell<Option<&'static SlotLocal>>,
     /// The start that the carrier being resumed is to run.
     pub(crate) next: Cell<Option<Runner>>,
-    /// Carriers that wait for a green thread, the warmest last, by stack size.
-    idle: RefCell<BTreeMap<usize, Vec<&'static Slot>>>,
+    /// Carriers that wait for a green thread, and those that have none.
+    pub(crate) carriers: Carriers,
     /// Starts that wait for a carrier to become idle.
     pub(crate) held: RefCell<VecDeque<Runner>>,
     /// The deadlines.
@@ -217,6 +226,8 @@ pub(crate) struct Local {
     ids: Cell<(u64, u64)>,
     /// Memory for the records of new green threads.
     memory: Memory,
+    /// Memory for new slots.
+    slots: RefCell<&'static mut [MaybeUninit<Slot>]>,
 }
 
 impl fmt::Debug for Local {
@@ -238,7 +249,7 @@ impl Local {
             translated: Cell::new(0),
             current: Cell::new(None),
             next: Cell::new(None),
-            idle: RefCell::new(BTreeMap::new()),
+            carriers: Carriers::default(),
             held: RefCell::new(VecDeque::new()),
             timers: RefCell::new(Timers::default()),
             parked_unwinding: Cell::new(false),
@@ -248,6 +259,7 @@ impl Local {
             looked_at: Cell::new(None),
             ids: Cell::new((0, 0)),
             memory: Memory::default(),
+            slots: RefCell::default(),
         }
     }
 
@@ -406,24 +418,31 @@ impl Local {
         self.ready.borrow().len()
     }
 
-    /// Takes the idle carrier that was used last.
-    #[inline]
-    pub(crate) fn take_idle(&self, stack_size: usize) -> Option<&'static Slot> {
-        let slot = self.idle.borrow_mut().get_mut(&stack_size)?.pop()?;
-        let idle = &self.shared.counters.idle_carriers;
-        idle.store(idle.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        Some(slot)
+    /// Gives back the memory of queues that were longer than they are.
+    pub(crate) fn shrink(&self) {
+        let mut ready = self.ready.borrow_mut();
+        let len = ready.len();
+        ready.shrink_to(2 * len + QUEUE_KEPT);
+        drop(ready);
+        let mut held = self.held.borrow_mut();
+        let len = held.len();
+        held.shrink_to(2 * len);
+        drop(held);
+        self.timers.borrow_mut().shrink();
+        self.shared.registry.shrink();
     }
 
-    /// A carrier has nothing to run.
-    pub(crate) fn put_idle(&self, slot: &'static Slot) {
-        let stack_size = slot.local.get().carrier.stack_size();
-        self.idle
-            .borrow_mut()
-            .entry(stack_size)
-            .or_default()
-            .push(slot);
-        count(&self.shared.counters.idle_carriers, 1);
+    /// Memory for a slot, for ever. Many are allocated at a time: their alignment would waste half of it otherwise.
+    fn slot_memory(&self) -> &'static mut MaybeUninit<Slot> {
+        let mut slots = self.slots.borrow_mut();
+        if slots.is_empty() {
+            *slots = Box::leak(Box::new_uninit_slice(SLOT_BLOCK));
+        }
+        let (first, rest) = mem::take(&mut *slots)
+            .split_first_mut()
+            .expect("a block is not empty");
+        *slots = rest;
+        first
     }
 
     /// A new id.
@@ -438,6 +457,9 @@ impl Local {
     }
 }
 
+/// How many slots are allocated at a time: so many that they do not stand between what is freed again.
+const SLOT_BLOCK: usize = 512;
+
 /// How many stacks are touched at a time.
 const TRANSLATE: usize = 6;
 
@@ -449,6 +471,9 @@ const BUDGET_TIME: Duration = Duration::from_millis(1);
 
 /// How many operations pass between two looks at the clock.
 const LOOK_EVERY: u32 = 16;
+
+/// Entries for which a queue keeps memory though it has none.
+const QUEUE_KEPT: usize = 1024;
 
 /// How many ids a hub takes at a time.
 const ID_BLOCK: u64 = 256;

@@ -4,7 +4,10 @@
 //! never moves afterwards. Its spawner's hub is preferred (it shares the spawner's cache lines and
 //! needs no message) unless that hub has clearly more live green threads than another.
 
+use std::sync::atomic::Ordering;
+
 use super::{HubShared, Local, hubs};
+use crate::engine::guard;
 
 /// How many more live green threads the spawner's hub may have before a new one goes elsewhere.
 const IMBALANCE: u64 = 64;
@@ -24,6 +27,18 @@ pub(crate) fn place(local: Option<&'static Local>) -> &'static HubShared {
     } else {
         local.shared
     }
+}
+
+/// Whether the system has room for the stack of one more green thread, as far as can be told.
+pub(crate) fn is_room(stack_size: usize) -> bool {
+    let sum = |counter: fn(&HubShared) -> u64| hubs().iter().map(|hub| counter(hub)).sum::<u64>();
+    if sum(|hub| hub.counters.held.load(Ordering::Relaxed)) != 0 {
+        return false;
+    }
+    // Those that have not started need one, too.
+    let stacks = sum(|hub| hub.counters.carriers.load(Ordering::Relaxed));
+    let more = (sum(HubShared::load) + 1).saturating_sub(stacks);
+    guard::has_room(stacks, more, stack_size)
 }
 
 fn less_loaded(hubs: &[&'static HubShared], a: usize, b: usize) -> &'static HubShared {

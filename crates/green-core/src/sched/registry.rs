@@ -54,6 +54,11 @@ impl Registry {
         debug_assert!(removed.is_some(), "a green thread ended twice");
     }
 
+    /// Gives back memory after a crowd.
+    pub(crate) fn shrink(&self) {
+        self.listed.lock().live.shrink_to_fit();
+    }
+
     /// The live green threads.
     pub(crate) fn snapshot(&self) -> Vec<ControlRef> {
         self.listed

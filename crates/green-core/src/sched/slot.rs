@@ -104,7 +104,7 @@ impl fmt::Debug for SlotLocal {
 impl Slot {
     /// A slot for the calling hub.
     pub(crate) fn new(hub: &'static Local, carrier: Carrier) -> &'static Self {
-        let slot: &'static Self = Box::leak(Box::new(Self {
+        let slot: &'static Self = hub.slot_memory().write(Self {
             waiter: Waiter::new(),
             waiting: AtomicU64::new(WaitFor::Nothing as u64),
             hub: hub.shared,
@@ -118,7 +118,7 @@ impl Slot {
                 locals: Locals::default(),
                 running: RefCell::new(None),
             }),
-        }));
+        });
         slot.waiter.wakes_slot(slot);
         slot.local.get().slot.get_or_init(|| slot);
         slot

@@ -200,6 +200,11 @@ impl Timers {
         self.live + self.starts.len() + self.calls.len()
     }
 
+    /// Gives back memory after a crowd.
+    pub(crate) fn shrink(&mut self) {
+        self.heap.shrink_to(2 * self.heap.len() + STALE_SLACK);
+    }
+
     /// Removes the top entry, which is its slot's armed one, and arms the slot at `at` instead.
     fn move_top(&mut self, at: Option<Instant>) {
         if let Some(entry) = self.heap.pop() {

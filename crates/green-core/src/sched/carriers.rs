@@ -1,0 +1,143 @@
+//! The carriers of one hub that wait for a green thread, and the slots whose carriers were retired.
+//!
+//! A carrier that becomes idle is kept by its stack's size, and the one that was used last is used next. So those at
+//! the cold end are there because of the largest crowd so far. [`Carriers::look`], once a [period](PERIOD), finds how
+//! many have been idle all the time since the last look: half of those beyond [`KEEP`] are surplus, to be retired.
+//! Memory so halves with each period after a burst, and a burst that comes back soon finds most of its carriers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::slot::Slot;
+use super::{Counters, count, count_down};
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Carriers {
+    /// By stack size, in bytes.
+    classes: RefCell<BTreeMap<usize, Class>>,
+    /// Whether a carrier has become idle since the last look.
+    is_changed: Cell<bool>,
+}
+
+/// The carriers with stacks of one size.
+#[derive(Debug, Default)]
+struct Class {
+    /// Those that wait for a green thread, the warmest last.
+    idle: Vec<&'static Slot>,
+    /// The fewest that waited since the last look.
+    low: usize,
+    /// Slots without a stack.
+    retired: Vec<&'static Slot>,
+}
+
+/// What a look has found.
+pub(crate) struct Found {
+    /// Carriers to be retired, which wait no more.
+    pub(crate) surplus: Vec<&'static Slot>,
+    /// Whether another look may find more.
+    pub(crate) look_again: bool,
+}
+
+/// How long a carrier has to be idle before it can be surplus.
+pub(crate) const PERIOD: Duration = Duration::from_secs(1);
+
+/// How many surplus carriers are too few to be halved.
+const FEW: usize = 256;
+
+/// How many idle carriers of a size a hub keeps.
+const KEEP: usize = 64;
+
+impl Carriers {
+    /// Takes the idle carrier that was used last.
+    #[inline]
+    pub(crate) fn take(&self, stack_size: usize, counters: &Counters) -> Option<&'static Slot> {
+        let mut classes = self.classes.borrow_mut();
+        let class = classes.get_mut(&stack_size)?;
+        let slot = class.idle.pop()?;
+        class.low = class.low.min(class.idle.len());
+        drop(classes);
+        count_down(&counters.idle_carriers, 1);
+        Some(slot)
+    }
+
+    /// A carrier has nothing to run.
+    #[inline]
+    pub(crate) fn put(&self, slot: &'static Slot, counters: &Counters) {
+        let carrier = &slot.local.get().carrier;
+        carrier.note_use();
+        let mut classes = self.classes.borrow_mut();
+        classes
+            .entry(carrier.stack_size())
+            .or_default()
+            .idle
+            .push(slot);
+        self.is_changed.set(true);
+        count(&counters.idle_carriers, 1);
+    }
+
+    /// Takes a slot whose carrier was retired.
+    pub(crate) fn take_retired(&self, stack_size: usize) -> Option<&'static Slot> {
+        self.classes
+            .borrow_mut()
+            .get_mut(&stack_size)?
+            .retired
+            .pop()
+    }
+
+    /// A slot has lost its stack, or could not be given one.
+    pub(crate) fn put_retired(&self, slot: &'static Slot) {
+        let stack_size = slot.local.get().carrier.stack_size();
+        self.classes
+            .borrow_mut()
+            .entry(stack_size)
+            .or_default()
+            .retired
+            .push(slot);
+    }
+
+    /// Surplus carriers are to be kept after all.
+    pub(crate) fn put_back(&self, slots: Vec<&'static Slot>, counters: &Counters) {
+        count(&counters.idle_carriers, slots.len() as u64);
+        let mut classes = self.classes.borrow_mut();
+        for slot in slots {
+            let stack_size = slot.local.get().carrier.stack_size();
+            classes.entry(stack_size).or_default().idle.push(slot);
+        }
+    }
+
+    /// Whether a look may find something.
+    #[inline]
+    pub(crate) fn is_changed(&self) -> bool {
+        self.is_changed.get()
+    }
+
+    /// Finds the surplus. Those that have been idle as long and stay give back what they used of their stacks beyond
+    /// what is usual. With `is_short`, there is no room for stacks of another size.
+    pub(crate) fn look(&self, counters: &Counters, is_short: bool) -> Found {
+        let keep = if is_short { 0 } else { KEEP };
+        let mut found = Found {
+            surplus: Vec::new(),
+            look_again: self.is_changed.replace(false),
+        };
+        for class in self.classes.borrow_mut().values_mut() {
+            let surplus = class.low.saturating_sub(keep);
+            let surplus = surplus.min(FEW.max(surplus / 2));
+            found.surplus.extend(class.idle.drain(..surplus));
+            for slot in class.idle.iter().take((class.low - surplus).min(KEEP)) {
+                let carrier = &slot.local.get().carrier;
+                if !carrier.is_trim() {
+                    carrier.trim();
+                }
+            }
+            class.low = class.idle.len();
+            if surplus != 0 {
+                class.idle.shrink_to(2 * class.low);
+                found.look_again = true;
+            }
+        }
+        count_down(&counters.idle_carriers, found.surplus.len() as u64);
+        found
+    }
+}
