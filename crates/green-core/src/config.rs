@@ -6,6 +6,8 @@
 //! | [`Config::stack_size`] | 262,144 | bytes, rounded up to pages, at least 16,384 | `GREEN_STACK_SIZE` |
 //! | [`Config::blocking_threads`] | 64 | OS threads | `GREEN_BLOCKING_THREADS` |
 //! | [`Config::guard_regions`] | on, where the kernel has them | | `GREEN_GUARD_REGIONS` (0: off) |
+//! | [`Config::overflow`] | [`Overflow::Abort`] | | |
+//! | [`Config::measure_stacks`] | off | | `GREEN_MEASURE_STACKS` (1: on) |
 //! | [`Config::check_lifo`] | off | | `GREEN_CHECK_LIFO` (1: on) |
 //! | [`Config::switch_hook`] | none | | |
 //!
@@ -40,8 +42,27 @@ pub struct Config {
     stack_size: Option<usize>,
     blocking_threads: Option<usize>,
     guard_regions: Option<bool>,
+    pub(crate) overflow: Option<Overflow>,
+    measure_stacks: Option<bool>,
     check_lifo: Option<bool>,
     switch_hooks: Vec<Arc<dyn SwitchHook>>,
+}
+
+/// What becomes of a green thread whose stack overflows: see [`Config::overflow`]. Its name, its spawn site and the size
+/// of its stack are written to standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The process aborts.
+    #[default]
+    Abort,
+    /// It is suspended for ever where it stands; who asks for its result gets
+    /// [`Failure::StackOverflow`](crate::Failure::StackOverflow), and everybody else goes on. Its stack, and what it
+    /// holds, are never given back.
+    ///
+    /// The process aborts all the same if the fault is in the C library, if the green thread is unwinding, in a panic
+    /// hook, or if the C library is linked statically.
+    Isolate,
 }
 
 /// The configuration that is in force.
@@ -59,6 +80,10 @@ pub(crate) struct Settings {
     pub(crate) switch_hooks: Vec<Arc<dyn SwitchHook>>,
     /// Whether stacks are to have guard regions, if the kernel has them.
     pub(crate) guard_regions: bool,
+    /// What becomes of overflows.
+    pub(crate) overflow: Overflow,
+    /// Whether each green thread's use of its stack is measured.
+    pub(crate) measure_stacks: bool,
     /// For how many stacks with a guard of their own the system's limit on memory mappings has room.
     pub(crate) max_mapped_guards: usize,
     /// Whether the system may refuse memory to this process.
@@ -107,6 +132,13 @@ impl Config {
         self
     }
 
+    /// Whether [`stack_usage`](crate::stack_usage) measures how far each green thread uses its stack. Costs two system
+    /// calls and some page faults for each.
+    pub fn measure_stacks(mut self, measure: bool) -> Self {
+        self.measure_stacks = Some(measure);
+        self
+    }
+
     /// Whether waits look for code on the stack that relies on nobody else running on its OS thread: the
     /// initialiser of a `thread_local!`, `scoped_tls::ScopedKey::set`, `slog_scope::scope`. If there is some, the
     /// process says where and aborts.
@@ -137,6 +169,8 @@ impl Config {
         pending.stack_size = self.stack_size.or(pending.stack_size);
         pending.blocking_threads = self.blocking_threads.or(pending.blocking_threads);
         pending.guard_regions = self.guard_regions.or(pending.guard_regions);
+        pending.overflow = self.overflow.or(pending.overflow);
+        pending.measure_stacks = self.measure_stacks.or(pending.measure_stacks);
         pending.check_lifo = self.check_lifo.or(pending.check_lifo);
         pending.switch_hooks.extend(self.switch_hooks);
         Ok(())
@@ -149,6 +183,8 @@ static PENDING: Mutex<Config> = Mutex::new(Config {
     stack_size: None,
     blocking_threads: None,
     guard_regions: None,
+    overflow: None,
+    measure_stacks: None,
     check_lifo: None,
     switch_hooks: Vec::new(),
 });
@@ -184,6 +220,10 @@ pub(crate) fn freeze() -> &'static Settings {
         guard_regions: pending
             .guard_regions
             .unwrap_or_else(|| !is("GREEN_GUARD_REGIONS", "0")),
+        overflow: pending.overflow.unwrap_or_default(),
+        measure_stacks: pending
+            .measure_stacks
+            .unwrap_or_else(|| is("GREEN_MEASURE_STACKS", "1")),
         max_mapped_guards: max_mappings().map_or(usize::MAX, |most| (most / 2).max(1)),
         is_memory_limited: is_memory_limited(),
     })

@@ -1,6 +1,7 @@
 //! Watching the runtime: counts, and a dump of every live green thread.
 
 use std::io::{self, Write};
+use std::panic::Location;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -28,6 +29,8 @@ pub struct Stats {
     pub carriers: u64,
     /// Stacks that wait for a green thread.
     pub idle_carriers: u64,
+    /// Green threads whose stacks overflowed and that were isolated since the start.
+    pub isolated: u64,
     /// Green threads that wait for a stack because the system has no room for another.
     pub queued: u64,
     /// Waits with a time limit, sleeps, and green threads to be started later.
@@ -66,10 +69,58 @@ pub fn stats() -> Stats {
         stats.polls += counters.polls.load(Ordering::Relaxed);
         stats.carriers += counters.carriers.load(Ordering::Relaxed);
         stats.idle_carriers += counters.idle_carriers.load(Ordering::Relaxed);
+        stats.isolated += counters.isolated.load(Ordering::Relaxed);
         stats.queued += counters.held.load(Ordering::Relaxed);
         stats.timers += counters.timers.load(Ordering::Relaxed);
     }
     stats
+}
+
+/// How far the green threads of one spawn site have used their stacks.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct StackUsage {
+    /// Where they were spawned.
+    pub site: &'static Location<'static>,
+    /// How many of them have ended.
+    pub ended: u64,
+    /// The smallest stack one of them had, in bytes.
+    pub stack_size: usize,
+    /// The most that one of them used of its stack, in bytes.
+    pub peak: usize,
+}
+
+/// How far green threads have used their stacks, by where they were spawned, the largest peak first: for the choice of
+/// a stack size.
+///
+/// Empty unless [`Config::measure_stacks`](crate::Config::measure_stacks) or `GREEN_MEASURE_STACKS=1` asks for it.
+/// Green threads that have not ended are not in it. A peak of less than 12 KiB is an upper bound. Debug builds need
+/// several times the stack that release builds need.
+///
+/// # Examples
+///
+/// ```
+/// green_core::Config::new().measure_stacks(true).apply()?;
+/// green_core::spawn(|| println!("hello")).join();
+/// green_core::run(|| ()); // The first one has left its stack by now.
+/// for usage in green_core::stack_usage() {
+///     println!("{}: {} of {} B", usage.site, usage.peak, usage.stack_size);
+///     assert!(usage.peak < usage.stack_size);
+/// }
+/// # Ok::<(), green_core::AlreadyStarted>(())
+/// ```
+pub fn stack_usage() -> Vec<StackUsage> {
+    let mut all: Vec<_> = sched::stack_usage::all()
+        .into_iter()
+        .map(|usage| StackUsage {
+            site: usage.site,
+            ended: usage.ended,
+            stack_size: usage.stack_size,
+            peak: usage.peak,
+        })
+        .collect();
+    all.sort_by_key(|usage| std::cmp::Reverse(usage.peak));
+    all
 }
 
 /// Writes a line for every live green thread: id, name, hub, state, what it waits for and since when,

@@ -51,6 +51,8 @@ pub enum Failure {
     Killed,
     /// The wait for it reached its time limit; it may still be running.
     TimedOut(Elapsed),
+    /// Its stack overflowed, and it was isolated: see [`Overflow::Isolate`](crate::Overflow::Isolate).
+    StackOverflow,
     /// Its value has been moved out by `into_result`.
     Taken,
 }
@@ -61,6 +63,7 @@ impl fmt::Display for Failure {
             Self::Panicked(panic) => write!(f, "the green thread panicked: {}", panic.message()),
             Self::Killed => f.write_str("the green thread was killed"),
             Self::TimedOut(elapsed) => write!(f, "the green thread was {elapsed}"),
+            Self::StackOverflow => f.write_str("the stack of the green thread overflowed"),
             Self::Taken => f.write_str("the value of the green thread was taken"),
         }
     }

@@ -110,9 +110,9 @@ mod sched {
 }
 
 #[cfg(not(green_loom))]
-pub use config::Config;
+pub use config::{Config, Overflow};
 #[cfg(not(green_loom))]
-pub use debug::{Stats, dump, stats};
+pub use debug::{StackUsage, Stats, dump, stack_usage, stats};
 #[cfg(not(green_loom))]
 pub use error::{AlreadyStarted, Elapsed, Failure, Panic};
 #[cfg(not(green_loom))]

@@ -4,57 +4,26 @@
     reason = "one test writes to an address that is not mapped"
 )]
 
+#[path = "support/child.rs"]
+mod child;
 mod support;
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output, Stdio};
 use std::ptr;
 use std::time::Duration;
 
+use child::{child, child_with, is_child};
 use green_core::{Builder, spawn};
-
-/// Which child this process is, if it is one.
-const CHILD: &str = "GREEN_TEST_CHILD";
 
 const SIGABRT: i32 = 6;
 const SIGSEGV: i32 = 11;
-
-/// Runs the test `name` of this file again, as a child.
-fn child(name: &str) -> Output {
-    child_with(name, &[])
-}
-
-/// The same, with more environment variables.
-fn child_with(name: &str, environment: &[(&str, &str)]) -> Output {
-    let mut child = Command::new(std::env::current_exe().expect("the test has a file"))
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(CHILD, name)
-        .envs(environment.iter().copied())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("a test can run itself");
-    let mut waited = 0;
-    support::eventually("the child ends", || {
-        waited += 1;
-        if waited > 9_000 {
-            child.kill().ok();
-        }
-        child.try_wait().expect("it is our child").is_some()
-    });
-    child.wait_with_output().expect("it has ended")
-}
 
 /// Whether the kernel, from 6.13 on, has guard regions, which are larger than a page.
 fn has_guard_regions() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("Linux has it");
     let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(6), Some(13))
-}
-
-fn is_child(name: &str) -> bool {
-    std::env::var(CHILD).is_ok_and(|child| child == name)
 }
 
 fn deep(depth: u64) -> u64 {

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use green_core::event::Event;
-use green_core::{Builder, Config, Greenlet, joinall, spawn, stats};
+use green_core::{Builder, Config, Greenlet, joinall, spawn, stack_usage, stats};
 use support::eventually;
 
 /// Uses about `kib` KiB of stack.
@@ -110,4 +110,30 @@ fn without_guard_regions_it_is_the_same() {
         crowd(300, || deep(190));
         eventually("64 are kept", || stats().carriers == 64);
     }
+}
+
+#[test]
+fn use_is_measured_by_spawn_site() {
+    Config::new()
+        .hubs(1)
+        .measure_stacks(true)
+        .apply()
+        .expect("nothing runs yet");
+    // On one hub each is measured before the next one starts.
+    for kib in [60, 150, 20] {
+        spawn(move || deep(kib)).join();
+    }
+    spawn(|| deep(100)).join();
+    spawn(|| ()).join();
+    let all = stack_usage();
+    let peaks: Vec<_> = all
+        .iter()
+        .filter(|usage| usage.site.file() == file!())
+        .map(|usage| (usage.ended, usage.peak / 1024))
+        .collect();
+    let [(3, 150..170), (1, 100..120), ..] = peaks[..] else {
+        panic!("{peaks:?}");
+    };
+    assert!(all.iter().all(|usage| usage.stack_size == 256 * 1024));
+    assert!(all.is_sorted_by_key(|usage| std::cmp::Reverse(usage.peak)));
 }

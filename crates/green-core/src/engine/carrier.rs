@@ -58,6 +58,8 @@ pub(crate) struct Carrier {
 const HAS_REGION: u8 = 1;
 /// Its body is to return.
 const RETIRES: u8 = 1 << 1;
+/// What ran on it stands for ever.
+const IS_ABANDONED: u8 = 1 << 3;
 /// Nothing has run on it since it gave back what an idle carrier need not keep.
 const IS_TRIM: u8 = 1 << 2;
 
@@ -169,6 +171,35 @@ impl Carrier {
         })
     }
 
+    /// Whether what ran on it stands for ever, so that it must not be resumed.
+    #[inline]
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.is_marked(IS_ABANDONED)
+    }
+
+    /// Gives back what the stack has used in the past, below what is in use now. On its own stack.
+    #[inline(never)]
+    pub(crate) fn start_measuring(&self) {
+        let here = 0_u8;
+        let end = ptr::from_ref(&here).addr() - MARGIN;
+        let end = end & !(config::page_size() - 1);
+        if let Some(stack) = self.stack()
+            && stack.bottom < end
+        {
+            // SAFETY: whole pages of this stack, a margin below the frames that are in use.
+            unsafe { guard::give_back(stack.bottom, end) };
+        }
+    }
+
+    /// How much of the stack has been used since [`Carrier::start_measuring`], in bytes; what was in use then counts
+    /// with up to two pages more.
+    pub(crate) fn measure(&self) -> usize {
+        let Some(stack) = self.stack() else { return 0 };
+        // SAFETY: the pages of this stack; those that are resident may be read by the OS thread that runs on it.
+        let lowest = unsafe { guard::lowest_used(stack.bottom, stack.top) };
+        stack.top - lowest
+    }
+
     /// An address that orders idle carriers as their stacks lie in memory.
     pub(crate) fn position(&self) -> usize {
         self.scope.get().addr()
@@ -274,6 +305,11 @@ impl Carrier {
             get_local_data().is_null(),
             "a coroutine of may cannot wait inside a green thread"
         );
+        self.leave_nested();
+    }
+
+    /// Suspends this carrier from whatever stack is running on top of it.
+    fn leave_nested(&self) {
         let generator = self.generator.get();
         // SAFETY: this code runs on top of the carrier, so `resume` is waiting inside the engine's switch and
         // touches nothing until the yield below (invariant 1).
@@ -360,6 +396,20 @@ pub(super) fn overflowed_stack(address: usize) -> Option<usize> {
     let carrier = unsafe { &*running };
     let guard = carrier.guard()?;
     guard.contains(&address).then(|| carrier.stack_size())
+}
+
+/// Suspends the carrier that is running on this OS thread for ever. Returns only if it runs a coroutine of `may`.
+///
+/// For the signal handler, on a stack of its own.
+pub(super) fn abandon_running() {
+    let running = RUNNING.get();
+    if running.is_null() || !get_local_data().is_null() {
+        return;
+    }
+    // SAFETY: non-null, so a live carrier (invariants 1 and 2).
+    let carrier = unsafe { &*running };
+    carrier.mark(IS_ABANDONED);
+    carrier.leave_nested();
 }
 
 /// Asks the processor to fetch the cache line at `address`; any address is fine.

@@ -156,6 +156,30 @@ pub(super) unsafe fn give_back(from: usize, to: usize) {
     drop(advise(from, to - from, libc::MADV_DONTNEED));
 }
 
+/// The lowest address between two that holds something but zero, as far as memory is resident there; `to` if none does.
+///
+/// # Safety
+///
+/// Whole pages of the stack that is running.
+pub(super) unsafe fn lowest_used(from: usize, to: usize) -> usize {
+    let mut resident = vec![0_u8; (to - from) / page_size()];
+    // SAFETY: the vector has a byte for each page.
+    if unsafe { libc::mincore(address(from), to - from, resident.as_mut_ptr()) } != 0 {
+        return from;
+    }
+    let Some(page) = resident.iter().position(|&page| page & 1 != 0) else {
+        return to;
+    };
+    let words = (from + page * page_size()..to).step_by(size_of::<usize>());
+    words
+        .into_iter()
+        .find(|&word| {
+            // SAFETY: within the stack, by the caller; volatile, because its owner is not told.
+            unsafe { ptr::with_exposed_provenance::<usize>(word).read_volatile() != 0 }
+        })
+        .unwrap_or(to)
+}
+
 /// How many memory mappings the process has; `None` if the system does not tell.
 pub(crate) fn mappings() -> Option<usize> {
     let maps = std::fs::read("/proc/self/maps").ok()?;

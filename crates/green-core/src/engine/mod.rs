@@ -22,6 +22,7 @@
 mod call_site;
 mod carrier;
 pub(crate) mod guard;
+mod isolate;
 pub(crate) mod overflow;
 mod pinned;
 mod stack;

@@ -2,7 +2,8 @@
 //!
 //! An access to the guard below a stack is a fault; the handler here prints which green thread
 //! overflowed and aborts, as std does for OS threads and Go for goroutines. Unwinding or freeing a
-//! stack that overflowed would leave references into its frames dangling, so nothing else is sound.
+//! stack that overflowed would leave references into its frames dangling, so nothing else is sound, but to leave the
+//! frames for ever as they are, which the program can ask for ([`isolate`]).
 //!
 //! # Order of the signal handlers
 //!
@@ -19,7 +20,7 @@ use std::sync::OnceLock;
 
 use generator::Gn;
 
-use super::carrier;
+use super::{carrier, isolate};
 use crate::config::MIN_STACK_SIZE;
 
 /// Sets how the report names the running green thread: called inside the signal handler, so `f` must
@@ -40,6 +41,7 @@ const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 /// Installs the report, once for the process.
 pub(super) fn install_report() {
     BEFORE.get_or_init(|| {
+        isolate::prepare();
         let before = SIGNALS.map(handler);
         // The engine installs its handler when it makes its first coroutine.
         drop(Gn::<()>::new_opt(
@@ -98,21 +100,25 @@ const SIGNAL_STACK_SIZE: usize = 64 * 1024;
 extern "C" fn on_fault(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
-    _context: *mut libc::c_void,
+    context: *mut libc::c_void,
 ) {
     // SAFETY: the kernel passes a valid `siginfo_t` to a handler installed with `SA_SIGINFO`.
     let info = unsafe { &*info };
     // SAFETY: this is a memory fault, for which the field is the faulting address.
     let address = unsafe { info.si_addr() }.addr();
     if let Some(stack_size) = carrier::overflowed_stack(address) {
-        report(stack_size);
+        let is_isolated = isolate::is_possible(context);
+        report(stack_size, is_isolated);
+        if is_isolated {
+            isolate::leave(signal);
+        }
         std::process::abort();
     }
     pass_on(signal);
 }
 
 /// Writes the report to standard error.
-fn report(stack_size: usize) {
+fn report(stack_size: usize, is_isolated: bool) {
     let mut message = Fixed {
         bytes: [0; 512],
         len: 0,
@@ -126,6 +132,9 @@ fn report(stack_size: usize) {
         message,
         "\ngreen: its stack is {stack_size} bytes: give it more with Builder::stack_size, or all of them with GREEN_STACK_SIZE"
     );
+    if is_isolated {
+        let _ = message.write_str("green: it is suspended for ever, everybody else goes on\n");
+    }
     // SAFETY: the bytes are initialised, and `write` is async-signal-safe.
     unsafe {
         libc::write(

@@ -7,6 +7,7 @@ use crate::interrupt::{self, OrRaise};
 use crate::park::Interrupt;
 use crate::sched::WaitFor;
 use crate::sched::control::{Control, label};
+use crate::sched::record::Payload;
 use crate::sched::registry::Registry;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
@@ -208,6 +209,12 @@ impl<T> Packet<T> {
     fn give_back(&self, outcome: Outcome<T>) {
         self.inner
             .notify_all(|inner| &mut inner.waiting, |inner| inner.outcome = outcome);
+    }
+}
+
+impl<T: 'static> Payload for Packet<T> {
+    fn overflowed(&self, control: &Control) {
+        self.publish(control, Err(Failure::StackOverflow));
     }
 }
 

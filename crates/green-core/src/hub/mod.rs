@@ -32,15 +32,16 @@ use trim::Trimmer;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::config;
+use crate::config::{self, Settings};
 use crate::engine::{self, Carrier};
 use crate::panics;
 use crate::park::Caller;
 use crate::reactor::{self, Events};
 use crate::sched::control::label;
 use crate::sched::interrupts::Interrupts;
-use crate::sched::record::Runner;
+use crate::sched::record::{Runner, Running};
 use crate::sched::slot::{Slot, SlotLocal};
+use crate::sched::stack_usage;
 use crate::sched::timers::{Due, Timers};
 use crate::sched::word::Outcome;
 use crate::sched::{self, HubShared, Local, Message, Work, count, count_down};
@@ -74,11 +75,10 @@ pub(crate) fn start() {
         reactor::start(&hubs)
             .unwrap_or_else(|error| panic!("green: cannot make the pollers: {error}"));
         sched::set_hubs(hubs.clone());
-        let is_watched = settings.is_watched();
         for hub in hubs {
             thread::Builder::new()
                 .name(format!("green-hub-{}", hub.id))
-                .spawn(move || run(hub, is_watched))
+                .spawn(move || run(hub, settings))
                 .unwrap_or_else(|error| panic!("green: cannot start hub {}: {error}", hub.id));
         }
     });
@@ -90,10 +90,10 @@ fn new_hub(id: usize) -> io::Result<&'static HubShared> {
 }
 
 /// A hub's OS thread.
-fn run(shared: &'static HubShared, is_watched: bool) -> ! {
+fn run(shared: &'static HubShared, settings: &Settings) -> ! {
     let _abort = AbortOnUnwind;
     engine::overflow::ensure_signal_stack();
-    let local: &'static Local = Box::leak(Box::new(Local::new(shared, is_watched)));
+    let local: &'static Local = Box::leak(Box::new(Local::new(shared, settings)));
     sched::enter(local);
     Hub {
         local,
@@ -188,6 +188,19 @@ impl Hub {
         self.local.parked_unwinding.set(thread::panicking());
         own.carrier.resume();
         self.local.leave_slot();
+        if own.carrier.is_abandoned() {
+            self.bury(own);
+        }
+    }
+
+    /// A green thread's stack has overflowed: it stands for ever. Its slot is not used again.
+    #[cold]
+    fn bury(&self, own: &'static SlotLocal) {
+        let counters = &self.local.shared.counters;
+        count(&counters.left, 1);
+        count(&counters.isolated, 1);
+        self.local.timers(|timers| timers.clear(own.slot()));
+        own.running(Running::overflowed);
     }
 
     /// Starts a green thread on an idle carrier, or a new one.
@@ -410,6 +423,9 @@ fn run_green_thread(own: &'static SlotLocal, start: Runner) {
     let (id, site) = (control.id(), control.site());
     let alive = control.start(&own.slot().waiter);
     own.adopt(running);
+    if local.is_measured {
+        own.carrier.start_measuring();
+    }
     local.parked_unwinding.set(thread::panicking());
     let ended = catch_unwind(AssertUnwindSafe(|| {
         own.running(|running| {
@@ -431,6 +447,10 @@ fn run_green_thread(own: &'static SlotLocal, start: Runner) {
         );
         leak(payload);
         drop(own.release());
+    }
+    if local.is_measured {
+        let carrier = &own.carrier;
+        stack_usage::note(site, carrier.stack_size(), carrier.measure());
     }
     count(&local.shared.counters.left, 1);
 }

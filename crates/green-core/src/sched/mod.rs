@@ -32,6 +32,7 @@ pub(crate) mod record;
 mod record_tests;
 pub(crate) mod registry;
 pub(crate) mod slot;
+pub(crate) mod stack_usage;
 pub(crate) mod timers;
 mod wait_for;
 pub(crate) mod waiter;
@@ -47,6 +48,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::config::Settings;
 use carriers::Carriers;
 use control::Mobility;
 use inbox::Inbox;
@@ -91,6 +93,8 @@ pub(crate) struct Counters {
     pub(crate) polls: AtomicU64,
     /// Waits with a deadline, and green threads to be started later.
     pub(crate) timers: AtomicU64,
+    /// Green threads whose stacks overflowed, and that stand for ever.
+    pub(crate) isolated: AtomicU64,
     /// Green threads that wait for a carrier because the system refuses more stacks.
     pub(crate) held: AtomicU64,
 }
@@ -196,6 +200,8 @@ pub(crate) struct Local {
     pub(crate) shared: &'static HubShared,
     /// Whether the program has asked for anything at the switches: hooks, or a check.
     pub(crate) is_watched: bool,
+    /// Whether each green thread's use of its stack is measured.
+    pub(crate) is_measured: bool,
     /// The FIFO of what is ready.
     ready: RefCell<VecDeque<Work>>,
     /// How many of `ready` are starts.
@@ -240,10 +246,11 @@ impl fmt::Debug for Local {
 
 impl Local {
     /// The local half of a hub, for its own OS thread.
-    pub(crate) fn new(shared: &'static HubShared, is_watched: bool) -> Self {
+    pub(crate) fn new(shared: &'static HubShared, settings: &Settings) -> Self {
         Self {
             shared,
-            is_watched,
+            is_watched: settings.is_watched(),
+            is_measured: settings.measure_stacks,
             ready: RefCell::new(VecDeque::new()),
             starts: Cell::new(0),
             translated: Cell::new(0),

@@ -45,6 +45,12 @@ pub(crate) trait Body<P>: FnOnce(&Control, &P) + 'static {}
 
 impl<P, F: FnOnce(&Control, &P) + 'static> Body<P> for F {}
 
+/// What a green thread leaves behind.
+pub(crate) trait Payload: 'static {
+    /// Its stack overflowed: it will not come to an end by itself.
+    fn overflowed(&self, control: &Control);
+}
+
 /// The start of every record.
 #[repr(C)]
 struct Header {
@@ -76,6 +82,8 @@ struct Table {
     run: unsafe fn(NonNull<Header>),
     /// Drops the body.
     drop_body: unsafe fn(NonNull<Header>),
+    /// Tells the payload that the stack overflowed.
+    overflowed: unsafe fn(NonNull<Header>),
     /// Drops the payload.
     drop_payload: unsafe fn(NonNull<Header>),
     /// Of the whole record.
@@ -84,11 +92,12 @@ struct Table {
     sendable: bool,
 }
 
-impl<P: 'static, F: Body<P>> Record<P, F> {
+impl<P: Payload, F: Body<P>> Record<P, F> {
     /// Of records whose runner stays.
     const LOCAL: Table = Table {
         run: Self::run,
         drop_body: Self::drop_body,
+        overflowed: Self::overflowed,
         drop_payload: Self::drop_payload,
         layout: Layout::new::<Self>(),
         sendable: false,
@@ -128,6 +137,15 @@ impl<P: 'static, F: Body<P>> Record<P, F> {
 
     /// # Safety
     ///
+    /// `header` is that of a record of this type, and the caller is counted as an owner.
+    unsafe fn overflowed(header: NonNull<Header>) {
+        // SAFETY: a record of this type, by the caller; alive, because the caller is counted.
+        let inner = unsafe { header.cast::<Inner<P>>().as_ref() };
+        inner.payload.overflowed(&inner.header.control);
+    }
+
+    /// # Safety
+    ///
     /// `header` is that of a record of this type; the caller has taken the owners to 0 and is counted as a
     /// reference.
     unsafe fn drop_payload(header: NonNull<Header>) {
@@ -140,7 +158,7 @@ impl<P: 'static, F: Body<P>> Record<P, F> {
 }
 
 /// Makes a record whose runner stays on this OS thread; `registered` is for the registry.
-pub(crate) fn new_local<P: 'static, F: Body<P>>(
+pub(crate) fn new_local<P: Payload, F: Body<P>>(
     control: Control,
     payload: P,
     body: F,
@@ -149,7 +167,7 @@ pub(crate) fn new_local<P: 'static, F: Body<P>>(
 }
 
 /// Makes a record whose runner may go to another OS thread.
-pub(crate) fn new<P: Send + Sync + 'static, F: Body<P> + Send>(
+pub(crate) fn new<P: Payload + Send + Sync, F: Body<P> + Send>(
     control: Control,
     payload: P,
     body: F,
@@ -157,7 +175,7 @@ pub(crate) fn new<P: Send + Sync + 'static, F: Body<P> + Send>(
     allocate(control, payload, body, &Record::<P, F>::SENDABLE)
 }
 
-fn allocate<P: 'static, F: Body<P>>(
+fn allocate<P: Payload, F: Body<P>>(
     control: Control,
     payload: P,
     body: F,
@@ -396,6 +414,13 @@ impl Running {
             // SAFETY: the table belongs to the record; the body is there, and the runner's, which is counted.
             unsafe { (self.table().run)(self.header) };
         }
+    }
+
+    /// Its stack overflowed: whoever waits for its end is told. It stays counted for ever.
+    #[cold]
+    pub(crate) fn overflowed(&self) {
+        // SAFETY: the table belongs to the record; a runner is counted as an owner.
+        unsafe { (self.table().overflowed)(self.header) };
     }
 
     #[inline]

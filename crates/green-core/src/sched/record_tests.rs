@@ -8,11 +8,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::control::{Control, Identity, Mobility, State};
-use super::record::{ControlRef, Owner, Runner, new, new_local};
+use super::record::{ControlRef, Owner, Payload, Runner, new, new_local};
 use super::{HubShared, registry::Registry};
 
 /// Counts its drops.
 struct Counted(Arc<AtomicUsize>);
+
+impl Payload for Counted {
+    fn overflowed(&self, _: &Control) {}
+}
+
+impl Payload for () {
+    fn overflowed(&self, _: &Control) {}
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -22,6 +30,10 @@ impl Drop for Counted {
 
 /// Panics when it is dropped.
 struct Explosive(AtomicBool);
+
+impl Payload for Explosive {
+    fn overflowed(&self, _: &Control) {}
+}
 
 impl Drop for Explosive {
     fn drop(&mut self) {
