@@ -247,7 +247,7 @@ impl Carrier {
     /// # Panics
     ///
     /// If a carrier is running on this OS thread already.
-    #[inline]
+    #[inline(always)] // See `park`.
     pub(crate) fn resume(&'static self) {
         assert!(
             RUNNING.get().is_null(),

@@ -180,7 +180,7 @@ impl Hub {
     }
 
     /// Switches to a green thread; returns when it parks.
-    #[inline]
+    #[inline(always)] // See `Carrier::park`.
     fn resume(&self, slot: &'static Slot) {
         count(&self.local.shared.counters.switches, 1);
         let own = self.local.enter_slot(slot);
