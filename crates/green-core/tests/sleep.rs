@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use green_core::queue::Queue;
-use green_core::{Config, run, sleep, sleep_until, spawn, stats, yield_now};
+use green_core::{Config, killall, run, sleep, sleep_until, spawn, spawn_later, stats, yield_now};
 
 #[test]
 fn never_early_on_any_kind_of_caller() {
@@ -35,7 +35,7 @@ fn spans_beyond_the_clock_do_not_panic() {
     ];
     run(|| sleep(Duration::from_millis(2)));
     assert!(sleepers.iter().all(|sleeper| !sleeper.ready()));
-    green_core::killall(&sleepers);
+    killall(&sleepers);
 }
 
 #[test]
@@ -74,6 +74,41 @@ fn killed_sleepers_leave_no_timer() {
     let hour = Duration::from_secs(3_600);
     let sleepers: Arc<Vec<_>> = Arc::new((0..100).map(|_| spawn(move || sleep(hour))).collect());
     support::eventually("they sleep", || stats().timers == 100);
-    green_core::killall(sleepers.iter());
+    killall(sleepers.iter());
     support::eventually("their timers are gone", || stats().timers == 0);
+}
+
+#[test]
+fn times_beyond_the_clock_never_come() {
+    let far = Duration::from_secs(u64::MAX);
+    let sleepers = [
+        spawn(move || sleep(far)),
+        spawn(move || sleep(far - Duration::from_nanos(1))),
+        // As far as an `Instant` goes.
+        spawn(|| sleep(Duration::from_secs(i64::MAX as u64 / 2))),
+        spawn(|| sleep_until(Instant::now() + Duration::from_secs(1 << 40))),
+        spawn_later(far, || ()),
+        spawn_later(Duration::from_secs(1 << 62), || ()),
+    ];
+    // Those that come are not held up.
+    for millis in [3, 1, 2] {
+        sleep(Duration::from_millis(millis));
+    }
+    assert!(sleepers.iter().all(|sleeper| !sleeper.ready()));
+    killall(&sleepers);
+    assert!(sleepers.iter().all(|sleeper| sleeper.ready()));
+}
+
+#[test]
+fn starts_that_are_cancelled_by_the_thousand() {
+    let hour = Duration::from_secs(3_600);
+    let begun = Instant::now();
+    let all: Vec<_> = (0..50_000).map(|_| spawn_later(hour, || ())).collect();
+    killall(&all);
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    support::eventually("no timer is left", || stats().timers == 0);
 }

@@ -2,8 +2,8 @@
 //!
 //! # One turn
 //!
-//! 1. Run what is ready, first in first out, until nothing is, or the turn's share is used up
-//!    ([`SWITCHES`] switches or [`SLICE`] of time).
+//! 1. Run those whose time has come, then what is ready, each first in first out, until nothing is left, or the
+//!    turn's share is used up ([`SWITCHES`] switches, [`SLICE`] of time, or a timer is due).
 //! 2. Fire the timers that are due.
 //! 3. Poll for I/O: without waiting if work is ready, else until the next timer or a wake-up. In the latter case,
 //!    give back memory first, if a crowd has left some ([`trim`]).
@@ -39,6 +39,7 @@ use crate::park::Caller;
 use crate::reactor::{self, Events};
 use crate::sched::control::label;
 use crate::sched::interrupts::Interrupts;
+use crate::sched::ready::Ready;
 use crate::sched::record::{Runner, Running};
 use crate::sched::slot::{Slot, SlotLocal};
 use crate::sched::stack_usage;
@@ -132,41 +133,50 @@ impl Hub {
         }
     }
 
-    /// Runs what is ready, for one turn's share.
+    /// Runs what is ready, for one turn's share: first those whose time has come. The others have a share of their own,
+    /// so neither keeps the other from running.
     fn run_ready(&self) {
+        // Nothing is added to these meanwhile: their number is limit enough.
+        self.run_queue(&self.local.timed, u32::MAX);
+        self.run_queue(&self.local.ready, SWITCHES);
+    }
+
+    /// Runs what is in `queue`: at most `share` switches.
+    fn run_queue(&self, queue: &Ready, share: u32) {
         let local = self.local;
-        if local.ready_len() == 0 {
+        if queue.len() == 0 {
             return;
         }
-        local.switches_left.set(SWITCHES);
+        local.switches_left.set(share);
         let begun = Instant::now();
         local.now.set(sched::clock(begun));
-        let mut look_at = SWITCHES - self.look_every.get();
-        while let Some(work) = local.pop() {
+        let mut look_at = share - self.look_every.get();
+        while let Some(work) = queue.pop() {
             match work {
                 Work::Resume(slot) => self.resume(slot),
                 Work::Start(start) => self.start(start),
             }
             let left = local.switches_left.get().saturating_sub(1);
             local.switches_left.set(left);
-            if left == 0 || (left == look_at && self.is_slice_over(begun, &mut look_at)) {
+            if left == 0
+                || (left <= look_at && self.is_slice_over(begun, share - left, &mut look_at))
+            {
                 break;
             }
-            if local.starts() > 1 && SLEEPING.load(Ordering::Relaxed) != 0 {
+            if local.ready.starts() > 1 && SLEEPING.load(Ordering::Relaxed) != 0 {
                 self.hand_over();
             }
         }
     }
 
-    /// Looks at the clock: true if the turn has lasted long enough. The next look is when the rest of the turn
-    /// has the count `look_at`.
+    /// Looks at the clock after `done` switches: true if the turn has lasted long enough, or a timer is due and those
+    /// that came before have run. The next look is when the rest of the turn is `look_at`.
     #[cold]
-    fn is_slice_over(&self, begun: Instant, look_at: &mut u32) -> bool {
+    fn is_slice_over(&self, begun: Instant, done: u32, look_at: &mut u32) -> bool {
         let took = begun.elapsed();
         let every = self.look_every.get();
-        let since = SWITCHES - *look_at;
         // So that a look comes about four times a slice, whatever the green threads do.
-        let per_look = took / since.div_ceil(every).max(1);
+        let per_look = took / done.div_ceil(every).max(1);
         let every = if per_look < SLICE / 8 {
             (every * 2).min(SWITCHES / 4)
         } else if per_look > SLICE / 4 {
@@ -176,7 +186,7 @@ impl Hub {
         };
         self.look_every.set(every);
         *look_at = look_at.saturating_sub(every);
-        took >= SLICE
+        took >= SLICE || (self.local.timed.len() == 0 && self.local.is_timer_due(begun + took))
     }
 
     /// Switches to a green thread; returns when it parks.
@@ -288,7 +298,7 @@ impl Hub {
     fn hand_over(&self) {
         let idle = sched::hubs().iter().find(|hub| hub.inbox().is_asleep());
         let Some(idle) = idle else { return };
-        for start in self.local.take_movable() {
+        for start in self.local.ready.take_movable() {
             count(&self.local.shared.counters.left, 1);
             idle.place_from_elsewhere();
             start.control().set_hub(idle.id);
@@ -314,7 +324,7 @@ impl Hub {
                 Due::Wait(slot) => {
                     // Only this hub opens its waits: the open one is the one whose deadline it was.
                     if slot.waiter.claim_linked(Outcome::TimedOut) {
-                        self.local.push(Work::Resume(slot));
+                        self.local.timed.push(Work::Resume(slot));
                     }
                 }
             }
@@ -326,7 +336,7 @@ impl Hub {
     fn poll(&mut self, now: Option<Instant>) {
         let reactor = reactor::of(self.local.shared.id);
         count(&self.local.shared.counters.polls, 1);
-        if self.local.ready_len() != 0 {
+        if self.local.ready.len() + self.local.timed.len() != 0 {
             reactor.poll(&mut self.events, Some(Duration::ZERO));
             return;
         }
@@ -409,7 +419,7 @@ fn next_start(own: &'static SlotLocal) -> Option<Runner> {
     if left <= 1 {
         return None;
     }
-    let start = local.pop_start(stack_size)?;
+    let start = local.ready.pop_start(stack_size)?;
     local.switches_left.set(left - 1);
     count(&local.shared.counters.switches, 1);
     Some(start)

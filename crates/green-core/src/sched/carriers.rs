@@ -2,8 +2,8 @@
 //!
 //! A carrier that becomes idle is kept by its stack's size, and the one that was used last is used next. So those at
 //! the cold end are there because of the largest crowd so far. [`Carriers::look`], once a [period](PERIOD), finds how
-//! many have been idle all the time since the last look: half of those beyond [`KEEP`] are surplus, to be retired.
-//! Memory so halves with each period after a burst, and a burst that comes back soon finds most of its carriers.
+//! many have been idle all the time since the last look: those beyond [`KEEP`] are surplus, to be retired. A crowd that
+//! comes back within a period finds its carriers still there.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -41,10 +41,7 @@ pub(crate) struct Found {
 }
 
 /// How long a carrier has to be idle before it can be surplus.
-pub(crate) const PERIOD: Duration = Duration::from_secs(1);
-
-/// How many surplus carriers are too few to be halved.
-const FEW: usize = 256;
+pub(crate) const PERIOD: Duration = Duration::from_secs(2);
 
 /// How many idle carriers of a size a hub keeps.
 const KEEP: usize = 64;
@@ -123,7 +120,6 @@ impl Carriers {
         };
         for class in self.classes.borrow_mut().values_mut() {
             let surplus = class.low.saturating_sub(keep);
-            let surplus = surplus.min(FEW.max(surplus / 2));
             found.surplus.extend(class.idle.drain(..surplus));
             for slot in class.idle.iter().take((class.low - surplus).min(KEEP)) {
                 let carrier = &slot.local.get().carrier;

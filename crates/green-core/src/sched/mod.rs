@@ -12,7 +12,7 @@
 //!
 //! # Invariants
 //!
-//! 1. A slot is in the ready FIFO at most once: only the one claimer of its episode (`word`), or the
+//! 1. A slot is in one of the two ready FIFOs at most once: only the one claimer of its episode (`word`), or the
 //!    green thread itself when it yields, puts it there.
 //! 2. The FIFO is looked at by the hub loop only, on the hub's own stack, so a slot that is made ready
 //!    before its green thread has switched away is resumed after it has.
@@ -25,6 +25,7 @@ pub(crate) mod locals;
 #[expect(unsafe_code, reason = "allocates, and keeps what it allocated")]
 mod memory;
 pub(crate) mod placement;
+pub(crate) mod ready;
 #[expect(unsafe_code, reason = "counts references to records: see its rules")]
 pub(crate) mod record;
 #[cfg(test)]
@@ -50,9 +51,9 @@ use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 use carriers::Carriers;
-use control::Mobility;
 use inbox::Inbox;
 use memory::Memory;
+use ready::Ready;
 use record::{Runner, SendRunner};
 use registry::Registry;
 use slot::{Slot, SlotLocal};
@@ -203,11 +204,9 @@ pub(crate) struct Local {
     /// Whether each green thread's use of its stack is measured.
     pub(crate) is_measured: bool,
     /// The FIFO of what is ready.
-    ready: RefCell<VecDeque<Work>>,
-    /// How many of `ready` are starts.
-    starts: Cell<usize>,
-    /// How many at the head of `ready` have had their stacks touched.
-    translated: Cell<usize>,
+    pub(crate) ready: Ready,
+    /// Those whose time has come: they run before the rest.
+    pub(crate) timed: Ready,
     /// The slot whose green thread runs.
     current: Cell<Option<&'static SlotLocal>>,
     /// The start that the carrier being resumed is to run.
@@ -251,9 +250,8 @@ impl Local {
             shared,
             is_watched: settings.is_watched(),
             is_measured: settings.measure_stacks,
-            ready: RefCell::new(VecDeque::new()),
-            starts: Cell::new(0),
-            translated: Cell::new(0),
+            ready: Ready::default(),
+            timed: Ready::default(),
             current: Cell::new(None),
             next: Cell::new(None),
             carriers: Carriers::default(),
@@ -320,87 +318,18 @@ impl Local {
     /// Puts work at the end of the FIFO.
     #[inline]
     pub(crate) fn push(&self, work: Work) {
-        match work {
-            Work::Start(_) => self.starts.set(self.starts.get() + 1),
-            Work::Resume(slot) => slot.prefetch(),
-        }
-        self.ready.borrow_mut().push_back(work);
-    }
-
-    /// Takes the head of the FIFO, and asks for the memory that those behind it will touch.
-    #[inline]
-    pub(crate) fn pop(&self) -> Option<Work> {
-        let mut ready = self.ready.borrow_mut();
-        let work = ready.pop_front()?;
-        match self.translated.get() {
-            0 => self.translate(&ready),
-            n => self.translated.set(n - 1),
-        }
-        if let Some(Work::Resume(slot)) = ready.get(1) {
-            slot.local.get().carrier.prefetch_stack();
-        }
-        drop(ready);
-        if matches!(work, Work::Start(_)) {
-            self.starts.set(self.starts.get() - 1);
-        }
-        Some(work)
-    }
-
-    /// Touches the stacks of the next ones in the FIFO. Each is on a page of its own, and with a thousand of them
-    /// the processor does not know where any is: it must walk the page table, and stands still meanwhile, but
-    /// it does several walks at a time.
-    fn translate(&self, ready: &VecDeque<Work>) {
-        for work in ready.iter().take(TRANSLATE) {
-            if let Work::Resume(slot) = work {
-                slot.local.get().carrier.touch_stack();
-            }
-        }
-        self.translated.set(TRANSLATE - 1);
-    }
-
-    /// Takes the head of the FIFO if it is a start that fits a stack of `stack_size` bytes.
-    pub(crate) fn pop_start(&self, stack_size: usize) -> Option<Runner> {
-        let mut ready = self.ready.borrow_mut();
-        match ready.front() {
-            Some(Work::Start(runner)) if runner.control().stack_size() == stack_size => {}
-            _ => return None,
-        }
-        self.starts.set(self.starts.get() - 1);
-        match ready.pop_front() {
-            Some(Work::Start(runner)) => Some(runner),
-            _ => None,
-        }
-    }
-
-    /// Takes up to half of the starts that may run elsewhere, the youngest first.
-    pub(crate) fn take_movable(&self) -> Vec<SendRunner> {
-        let want = self.starts.get() / 2;
-        let mut taken = Vec::with_capacity(want);
-        let mut kept = Vec::new();
-        let mut ready = self.ready.borrow_mut();
-        while taken.len() < want {
-            match ready.pop_back() {
-                Some(Work::Start(runner)) if runner.control().mobility() == Mobility::Free => {
-                    match runner.into_sendable() {
-                        Ok(runner) => taken.push(runner),
-                        Err(runner) => kept.push(Work::Start(runner)),
-                    }
-                }
-                Some(other) => kept.push(other),
-                None => break,
-            }
-        }
-        ready.extend(kept.into_iter().rev());
-        drop(ready);
-        self.starts.set(self.starts.get() - taken.len());
-        taken.reverse();
-        taken
+        self.ready.push(work);
     }
 
     /// Whether there is a deadline to look at.
     #[inline]
     pub(crate) fn has_timers(&self) -> bool {
         !self.timers.borrow().is_empty()
+    }
+
+    /// Whether there may be something to fire.
+    pub(crate) fn is_timer_due(&self, now: Instant) -> bool {
+        self.timers.borrow().is_due(now)
     }
 
     /// Runs `f` with the deadlines, and counts them after it.
@@ -413,24 +342,10 @@ impl Local {
         result
     }
 
-    /// How many starts are ready.
-    #[inline]
-    pub(crate) fn starts(&self) -> usize {
-        self.starts.get()
-    }
-
-    /// How much is ready.
-    #[inline]
-    pub(crate) fn ready_len(&self) -> usize {
-        self.ready.borrow().len()
-    }
-
     /// Gives back the memory of queues that were longer than they are.
     pub(crate) fn shrink(&self) {
-        let mut ready = self.ready.borrow_mut();
-        let len = ready.len();
-        ready.shrink_to(2 * len + QUEUE_KEPT);
-        drop(ready);
+        self.ready.shrink();
+        self.timed.shrink();
         let mut held = self.held.borrow_mut();
         let len = held.len();
         held.shrink_to(2 * len);
@@ -467,9 +382,6 @@ impl Local {
 /// How many slots are allocated at a time: so many that they do not stand between what is freed again.
 const SLOT_BLOCK: usize = 512;
 
-/// How many stacks are touched at a time.
-const TRANSLATE: usize = 6;
-
 /// Operations after which a green thread that never parks must let others run.
 const BUDGET: u32 = 128;
 
@@ -478,9 +390,6 @@ const BUDGET_TIME: Duration = Duration::from_millis(1);
 
 /// How many operations pass between two looks at the clock.
 const LOOK_EVERY: u32 = 16;
-
-/// Entries for which a queue keeps memory though it has none.
-const QUEUE_KEPT: usize = 1024;
 
 /// How many ids a hub takes at a time.
 const ID_BLOCK: u64 = 256;
@@ -559,9 +468,26 @@ pub(crate) fn coarse_span(from: u32, to: u32) -> Duration {
 
 const COARSE: u32 = 20;
 
-/// Nanoseconds since the runtime's clock began, which is at its first use.
-pub(crate) fn clock(now: Instant) -> u64 {
+/// A time in nanoseconds of the runtime's clock, which began at its first use.
+#[inline]
+pub(crate) fn clock(at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(epoch()).as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The time of so many nanoseconds of the runtime's clock. One that cannot be expressed is as good as the latest that
+/// can: nobody lives to see it.
+pub(crate) fn instant(nanos: u64) -> Instant {
+    let epoch = epoch();
+    let mut nanos = nanos;
+    loop {
+        match epoch.checked_add(Duration::from_nanos(nanos)) {
+            Some(at) => return at,
+            None => nanos /= 2,
+        }
+    }
+}
+
+fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
-    let epoch = *EPOCH.get_or_init(|| now);
-    u64::try_from(now.saturating_duration_since(epoch).as_nanos()).unwrap_or(u64::MAX)
+    *EPOCH.get_or_init(Instant::now)
 }

@@ -3,18 +3,18 @@
 //! It joins a carrier with the waiter by which others end its waits. Slots are leaked when they are made
 //! and reused for ever.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use super::interrupts::Interrupts;
 use super::locals::Locals;
 use super::record::{ControlRef, Running};
+use super::timers::Timer;
 use super::waiter::Waiter;
 use super::{HubShared, Local, WaitFor};
-use crate::engine::{Carrier, Pinned};
+use crate::engine::{Carrier, Pinned, prefetch};
 
 /// See the module documentation.
 ///
@@ -44,9 +44,7 @@ pub(crate) struct SlotLocal {
     /// What can interrupt the green thread.
     pub(crate) interrupts: Interrupts,
     /// When the current wait times out.
-    pub(crate) deadline: Cell<Option<Instant>>,
-    /// The earliest entry for this slot in the timer heap.
-    pub(crate) armed: Cell<Option<Instant>>,
+    pub(crate) timer: Timer,
     /// Its green-local values.
     pub(crate) locals: Locals,
     /// The green thread that runs here.
@@ -112,8 +110,7 @@ impl Slot {
                 hub,
                 slot: OnceCell::new(),
                 carrier,
-                deadline: Cell::new(None),
-                armed: Cell::new(None),
+                timer: Timer::default(),
                 interrupts: Interrupts::default(),
                 locals: Locals::default(),
                 running: RefCell::new(None),
@@ -127,7 +124,15 @@ impl Slot {
     /// Fetches what a switch to it touches of the slot; what a waker touches is there.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        crate::engine::prefetch(&raw const self.local);
+        prefetch(&raw const self.local);
+    }
+
+    /// Fetches what the end of a wait by a timer touches.
+    #[inline]
+    pub(crate) fn prefetch_all(&self) {
+        prefetch(self);
+        self.prefetch();
+        prefetch(&raw const self.local.get().timer);
     }
 
     /// Notes what the green thread is about to wait for.

@@ -1,0 +1,379 @@
+//! A hierarchical timing wheel that keeps exact times.
+//!
+//! Time is cut into ticks of about a millisecond. What is due in the current tick, or before, is in a small heap and
+//! comes out in the exact order. What is due later waits in a bucket: [`LEVELS`] levels of [`BUCKETS`] buckets each,
+//! where a bucket of level n spans `BUCKETS^n` ticks. When the heap is empty, the wheel goes on to the first bucket
+//! that is not, and deals its entries out to lower levels or the heap. So an entry costs a push and a few moves,
+//! however many there are, and a heap operation among those of its own millisecond.
+//!
+//! After Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987; the level is found as in Linux and tokio.
+//!
+//! # Invariants
+//!
+//! 1. An entry whose tick is not after the wheel's is in the heap, every other one in a bucket: on the level of the
+//!    highest group of bits in which its tick differs from the wheel's, at the index that this group of its tick is.
+//! 2. So the occupied buckets of a level lie after the wheel's position there, and those of a lower level come before
+//!    those of a higher one.
+//! 3. `earliest` of a bucket is not later than its entries.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// See the module documentation. Times are in nanoseconds.
+#[derive(Debug)]
+pub(super) struct Wheel<T> {
+    /// The tick at which the wheel stands.
+    tick: u64,
+    /// What is due at that tick, or before.
+    near: BinaryHeap<Entry<T>>,
+    /// Level 0 first. Made when the first entry needs it.
+    levels: Vec<Level<T>>,
+    /// How many entries there are.
+    len: usize,
+    /// Orders entries of equal time.
+    sequence: u64,
+}
+
+/// Something with a time.
+#[derive(Debug)]
+struct Entry<T> {
+    at: u64,
+    sequence: u64,
+    what: T,
+}
+
+#[derive(Debug)]
+struct Level<T> {
+    /// Which buckets have entries, by bit.
+    occupied: u64,
+    buckets: [Bucket<T>; BUCKETS],
+}
+
+#[derive(Debug)]
+struct Bucket<T> {
+    earliest: u64,
+    entries: Vec<Entry<T>>,
+}
+
+/// A tick is two to the power of this, in nanoseconds.
+const TICK: u32 = 20;
+/// The buckets of a level are two to the power of this.
+const GROUP: u32 = 6;
+const BUCKETS: usize = 1 << GROUP;
+/// So many that they span all of 64 bits.
+const LEVELS: usize = (u64::BITS - TICK).div_ceil(GROUP) as usize;
+
+/// A bucket keeps the memory for so many entries.
+const KEPT: usize = 128;
+
+impl<T> Default for Wheel<T> {
+    fn default() -> Self {
+        Self {
+            tick: 0,
+            near: BinaryHeap::new(),
+            levels: Vec::new(),
+            len: 0,
+            sequence: 0,
+        }
+    }
+}
+
+impl<T> Wheel<T> {
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds an entry.
+    #[inline]
+    pub(super) fn push(&mut self, at: u64, what: T) {
+        self.sequence += 1;
+        self.len += 1;
+        self.place(Entry {
+            at,
+            sequence: self.sequence,
+            what,
+        });
+    }
+
+    /// A time that is not later than any entry's; exact if it is within the current tick.
+    #[inline]
+    pub(super) fn earliest(&self) -> Option<u64> {
+        match self.near.peek() {
+            Some(entry) => Some(entry.at),
+            None => {
+                let (level, index) = self.first_bucket()?;
+                Some(self.levels[level].buckets[index].earliest)
+            }
+        }
+    }
+
+    /// Takes the first entry, if it is due at `now`. `approach` is told of the entries that may come next.
+    pub(super) fn pop(&mut self, now: u64, approach: impl Fn(&T)) -> Option<(u64, T)> {
+        loop {
+            if let Some(entry) = self.near.peek() {
+                if entry.at > now {
+                    return None;
+                }
+                let entry = self.near.pop()?;
+                self.len -= 1;
+                return Some((entry.at, entry.what));
+            }
+            let (level, index) = self.first_bucket()?;
+            if self.levels[level].buckets[index].earliest > now {
+                return None;
+            }
+            self.deal_out(level, index, &approach);
+        }
+    }
+
+    /// Makes [`Wheel::earliest`] exact, unless that is much work. `is_actual` says whether an entry still has the time
+    /// it was pushed with. Of one that has not, `actual` gives the time, which is a later one, or `None` if it is to be
+    /// dropped.
+    pub(super) fn settle(
+        &mut self,
+        is_actual: impl Fn(&T, u64) -> bool,
+        mut actual: impl FnMut(&T, u64) -> Option<u64>,
+    ) {
+        loop {
+            if let Some(entry) = self.near.peek() {
+                if is_actual(&entry.what, entry.at) {
+                    return;
+                }
+                if let Some(entry) = self.near.pop() {
+                    self.replace(entry, &mut actual);
+                }
+                continue;
+            }
+            let Some((level, index)) = self.first_bucket() else {
+                return;
+            };
+            let bucket = &self.levels[level].buckets[index];
+            let is_first = |entry: &Entry<T>| entry.at == bucket.earliest;
+            let is_exact = |entry: &Entry<T>| is_first(entry) && is_actual(&entry.what, entry.at);
+            if bucket.entries.len() > FEW || bucket.entries.iter().any(is_exact) {
+                return;
+            }
+            for entry in self.take(level, index) {
+                if is_actual(&entry.what, entry.at) {
+                    self.place(entry);
+                } else {
+                    self.replace(entry, &mut actual);
+                }
+            }
+        }
+    }
+
+    /// Keeps the entries of which `keep` says so.
+    pub(super) fn retain(&mut self, keep: impl Fn(&T, u64) -> bool) {
+        self.near.retain(|entry| keep(&entry.what, entry.at));
+        self.len = self.near.len();
+        for level in &mut self.levels {
+            for (index, bucket) in level.buckets.iter_mut().enumerate() {
+                bucket.entries.retain(|entry| keep(&entry.what, entry.at));
+                self.len += bucket.entries.len();
+                if bucket.entries.is_empty() {
+                    level.occupied &= !(1 << index);
+                }
+            }
+        }
+    }
+
+    /// Gives back memory after a crowd.
+    pub(super) fn shrink(&mut self) {
+        self.near.shrink_to(KEPT);
+        let buckets = self.levels.iter_mut().flat_map(|level| &mut level.buckets);
+        for bucket in buckets {
+            bucket.entries.shrink_to(KEPT);
+        }
+    }
+
+    /// Puts an entry where it belongs (invariant 1).
+    #[inline]
+    fn place(&mut self, entry: Entry<T>) {
+        let tick = entry.at >> TICK;
+        if tick <= self.tick {
+            self.near.push(entry);
+            return;
+        }
+        if self.levels.is_empty() {
+            self.levels.extend((0..LEVELS).map(|_| Level::new()));
+        }
+        let highest = (tick ^ self.tick).ilog2();
+        let level = highest / GROUP;
+        let index = usize::try_from(tick >> (level * GROUP)).unwrap_or(0) % BUCKETS;
+        let level = &mut self.levels[level as usize];
+        level.occupied |= 1 << index;
+        let bucket = &mut level.buckets[index];
+        bucket.earliest = bucket.earliest.min(entry.at);
+        bucket.entries.push(entry);
+    }
+
+    /// Puts an entry where its actual time belongs.
+    fn replace(&mut self, entry: Entry<T>, actual: &mut impl FnMut(&T, u64) -> Option<u64>) {
+        match actual(&entry.what, entry.at) {
+            Some(at) => self.place(Entry { at, ..entry }),
+            None => self.len -= 1,
+        }
+    }
+
+    /// The first bucket that has entries (invariant 2).
+    #[inline]
+    fn first_bucket(&self) -> Option<(usize, usize)> {
+        let level = self.levels.iter().position(|level| level.occupied != 0)?;
+        Some((level, self.levels[level].occupied.trailing_zeros() as usize))
+    }
+
+    /// Goes on to a bucket, the first that has entries, and deals them out.
+    fn deal_out(&mut self, level: usize, index: usize, approach: &impl Fn(&T)) {
+        let shift = GROUP * u32::try_from(level).unwrap_or(u32::MAX);
+        let above = u64::MAX.checked_shl(shift + GROUP).unwrap_or(0);
+        self.tick = self.tick & above | (index as u64) << shift;
+        let mut entries = self.take(level, index);
+        if level == 0 {
+            // They come out within a millisecond.
+            entries.iter().for_each(|entry| approach(&entry.what));
+        }
+        for entry in entries.drain(..) {
+            self.place(entry);
+        }
+        if entries.capacity() <= KEPT {
+            self.levels[level].buckets[index].entries = entries;
+        }
+    }
+
+    /// Empties a bucket.
+    fn take(&mut self, level: usize, index: usize) -> Vec<Entry<T>> {
+        let level = &mut self.levels[level];
+        level.occupied &= !(1 << index);
+        let bucket = &mut level.buckets[index];
+        bucket.earliest = u64::MAX;
+        std::mem::take(&mut bucket.entries)
+    }
+}
+
+/// A bucket with more entries is not looked through for the exact time of the first.
+const FEW: usize = 16;
+
+impl<T> Level<T> {
+    fn new() -> Self {
+        Self {
+            occupied: 0,
+            buckets: std::array::from_fn(|_| Bucket {
+                earliest: u64::MAX,
+                entries: Vec::new(),
+            }),
+        }
+    }
+}
+
+impl<T> Ord for Entry<T> {
+    /// Reversed: the heap's greatest is the earliest.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.sequence).cmp(&(self.at, self.sequence))
+    }
+}
+
+impl<T> PartialOrd for Entry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Entry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<T> Eq for Entry<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator, the same numbers every time.
+    fn random(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    /// All that is due at `now`.
+    fn due(wheel: &mut Wheel<u64>, now: u64) -> Vec<(u64, u64)> {
+        std::iter::from_fn(|| wheel.pop(now, |_| ())).collect()
+    }
+
+    #[test]
+    fn everything_comes_out_in_order_and_at_its_time() {
+        let mut state = 0x9e37_79b9_7f4a_7c15;
+        for round in 0..200 {
+            let mut wheel = Wheel::default();
+            let mut model = Vec::new();
+            let mut now = random(&mut state) >> (round % 60);
+            for step in 0..400_u64 {
+                let span = random(&mut state) >> (random(&mut state) % 64);
+                let at = now.saturating_add(span);
+                wheel.push(at, step);
+                model.push((at, step));
+                if random(&mut state).is_multiple_of(4) {
+                    now = now.saturating_add(random(&mut state) >> (random(&mut state) % 64));
+                    model.sort_unstable();
+                    let n = model.partition_point(|&(at, _)| at <= now);
+                    let expected: Vec<_> = model.drain(..n).collect();
+                    assert_eq!(due(&mut wheel, now), expected);
+                    assert_eq!(wheel.len(), model.len());
+                    let first = model.first().map(|&(at, _)| at);
+                    assert!(
+                        wheel.earliest() <= first && wheel.earliest().is_some() == first.is_some()
+                    );
+                    wheel.settle(|_, _| true, |_, at| Some(at));
+                    assert_eq!(wheel.earliest(), first);
+                }
+            }
+            model.sort_unstable();
+            assert_eq!(due(&mut wheel, u64::MAX), model);
+            assert_eq!(wheel.earliest(), None);
+        }
+    }
+
+    #[test]
+    fn equal_times_come_out_as_they_went_in() {
+        let mut wheel = Wheel::default();
+        for n in 0..100 {
+            wheel.push(5 << 40, n);
+            // Some are dealt out again meanwhile.
+            assert!(wheel.pop((5 << 40) - 1 - (99 - n), |_| ()).is_none());
+        }
+        let all = due(&mut wheel, 5 << 40);
+        assert!(all.iter().map(|&(_, n)| n).eq(0..100));
+    }
+
+    #[test]
+    fn settling_drops_and_moves() {
+        let mut wheel = Wheel::default();
+        for n in 0..10 {
+            wheel.push(n << 30, n);
+        }
+        // The even ones are cancelled, the odd ones wait ten times as long.
+        let wanted = |n: &u64| (n % 2 == 1).then_some((n * 10) << 30);
+        wheel.settle(|n, at| wanted(n) == Some(at), |n, _| wanted(n));
+        assert_eq!(wheel.earliest(), Some(10 << 30));
+        assert_eq!(wheel.len(), 5, "all had to be looked at");
+        wheel.retain(|n, _| *n > 4);
+        assert_eq!(wheel.len(), 3);
+        let all: Vec<_> = [5, 7, 9].map(|n| ((n * 10) << 30, n)).into();
+        assert_eq!(due(&mut wheel, u64::MAX), all);
+    }
+
+    #[test]
+    fn the_end_of_time_is_accepted() {
+        let mut wheel = Wheel::default();
+        wheel.push(u64::MAX, 1);
+        wheel.push(0, 2);
+        assert_eq!(due(&mut wheel, 1), [(0, 2)]);
+        assert_eq!(wheel.earliest(), Some(u64::MAX));
+        assert_eq!(due(&mut wheel, u64::MAX), [(u64::MAX, 1)]);
+    }
+}
