@@ -25,12 +25,14 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts this binary again with `arguments`, pinned to `core`.
-    pub(crate) fn start(arguments: &[String], core: usize) -> io::Result<Self> {
-        let mut process = Command::new(env::current_exe()?)
-            .args(arguments)
-            .arg("--core")
-            .arg(core.to_string())
+    /// Starts this binary again with `arguments`, pinned to `core` if there is one.
+    pub(crate) fn start(arguments: &[String], core: impl Into<Option<usize>>) -> io::Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args(arguments);
+        if let Some(core) = core.into() {
+            command.arg("--core").arg(core.to_string());
+        }
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

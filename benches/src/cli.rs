@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::micro::Task;
-use crate::peers::Peer;
+use crate::peers::{Peer, Workers};
+use crate::server::Service;
 
 /// Compares green with its peers on echo servers, switching, spawning, queues and memory.
 ///
@@ -66,6 +67,18 @@ pub(crate) enum Question {
     SpawnJoin,
     /// One item goes back and forth between two tasks
     QueuePingPong,
+    /// One task sends items to another
+    Spsc,
+    /// Spawn tasks that nobody joins
+    Spawn,
+    /// Lock and unlock, alone and among waiters
+    Mutex,
+    /// Acquire and release, alone and among waiters
+    Semaphore,
+    /// Two tasks wake each other
+    Event,
+    /// Lateness and CPU time of 100,000 and of 1,000,000 sleepers
+    Sleep,
 }
 
 /// The measured processes; the benchmark starts them, and they can be started by hand, under `strace` say.
@@ -76,6 +89,12 @@ pub(crate) enum Process {
     Serve {
         /// The runtime that serves.
         peer: Peer,
+        /// What it serves.
+        #[arg(long, default_value = "echo")]
+        service: Service,
+        /// How many OS threads it may use for tasks.
+        #[arg(long, default_value = "1")]
+        workers: Workers,
         /// Pin the process to this core.
         #[arg(long)]
         core: Option<usize>,
@@ -99,6 +118,9 @@ pub(crate) enum Process {
         /// Repeat until this much time was measured.
         #[arg(value_parser = positive_seconds)]
         seconds: Duration,
+        /// How many tasks, where that is a parameter.
+        #[arg(long, default_value = "1000")]
+        tasks: usize,
         /// Pin the process to this core.
         #[arg(long)]
         core: Option<usize>,

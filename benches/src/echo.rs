@@ -49,6 +49,7 @@ pub(crate) const PEERS: &[Peer] = &[
     Peer::Epoll,
     Peer::TokioCt,
     Peer::TokioMt,
+    Peer::Smol,
     Peer::May,
     Peer::Green,
 ];

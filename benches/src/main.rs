@@ -19,7 +19,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `echo`, `churn`, `memory`, `yield_now`, `spawn_join`, `queue_ping_pong` | one question each |
+//! | `echo`, `churn`, `memory`; `yield_now`, `spawn_join`, `spawn`, `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event`, `sleep` | one question each |
 //! | `peers/` | the same bodies, written for each runtime |
 //! | `server`, `load` | the two processes of the network questions |
 //! | `micro` | the one process of the other questions |
@@ -30,15 +30,21 @@ mod child;
 mod churn;
 mod cli;
 mod echo;
+mod event;
 mod load;
 mod machine;
 mod memory;
 mod micro;
+mod mutex;
 mod peers;
 mod queue_ping_pong;
 mod report;
+mod semaphore;
 mod server;
+mod sleep;
+mod spawn;
 mod spawn_join;
+mod spsc;
 mod suite;
 mod yield_now;
 
@@ -48,19 +54,34 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::cli::{Arguments, Process};
+use crate::micro::Request;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match &arguments.process {
         None => suite::run(&arguments.options),
-        Some(Process::Serve { peer, core }) => server::serve(*peer, *core),
+        Some(Process::Serve {
+            peer,
+            service,
+            workers,
+            core,
+        }) => server::serve(*peer, *service, *workers, *core),
         Some(Process::Load { server, core }) => load::generate(*server, *core),
         Some(Process::Micro {
             task,
             peer,
             seconds,
+            tasks,
             core,
-        }) => micro::measure(*task, *peer, *seconds, *core),
+        }) => {
+            let request = Request {
+                task: *task,
+                peer: *peer,
+                window: *seconds,
+                tasks: *tasks,
+            };
+            micro::measure(request, *core)
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@
 //! stacks which a runtime makes in advance count, and its fixed cost is spread over [`TASKS`].
 
 use std::io;
+use std::iter;
 use std::time::Duration;
 
 use crate::cli::Question;
@@ -12,29 +13,36 @@ use crate::echo;
 use crate::load::Load;
 use crate::machine::Usage;
 use crate::micro::{self, Task};
-use crate::peers::{self, Peer};
+use crate::peers::{Peer, Runtime};
 use crate::report::{Better, Metric};
 use crate::server::Server;
-use crate::suite::{Case, Plan};
+use crate::suite::{Case, Plan, Scale};
 
 pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     let plan = *plan;
-    vec![
-        Case {
-            question: Question::Memory,
-            name: format!("{CONNECTIONS} connections, idle after one echo of 64 B"),
-            metrics: PER_CONNECTION,
-            peers: echo::PEERS,
-            measure: Box::new(move |peer| connections(&plan, peer)),
+    let connections = Case {
+        question: Question::Memory,
+        name: format!("{CONNECTIONS} connections, idle after one echo of 64 B"),
+        metrics: PER_CONNECTION,
+        peers: echo::PEERS,
+        measure: Box::new(move |peer| connections(&plan, peer)),
+    };
+    let task_counts: &[usize] = match plan.scale {
+        Scale::Smoke => &[1_000],
+        Scale::Full => &[10_000, 100_000, 1_000_000],
+    };
+    let parked = task_counts.iter().map(|&tasks| Case {
+        question: Question::Memory,
+        name: format!("{tasks} tasks parked in a sleep"),
+        metrics: PER_TASK,
+        peers: if tasks <= MAY_TASKS {
+            &[Peer::TokioCt, Peer::Smol, Peer::May, Peer::Green]
+        } else {
+            &[Peer::TokioCt, Peer::Smol, Peer::Green]
         },
-        Case {
-            question: Question::Memory,
-            name: format!("{TASKS} tasks parked in a sleep"),
-            metrics: PER_TASK,
-            peers: &[Peer::TokioCt, Peer::May, Peer::Green],
-            measure: Box::new(move |peer| micro::run(&plan, Task::Park, peer)),
-        },
-    ]
+        measure: Box::new(move |peer| micro::run_many(&plan, Task::Park, peer, tasks, PARK_LIMIT)),
+    });
+    iter::once(connections).chain(parked).collect()
 }
 
 fn connections(plan: &Plan, peer: Peer) -> io::Result<Vec<f64>> {
@@ -48,19 +56,24 @@ fn connections(plan: &Plan, peer: Peer) -> io::Result<Vec<f64>> {
     ])
 }
 
-/// In the measured process: bytes per parked task.
-pub(crate) fn parked(peer: Peer) -> io::Result<f64> {
-    let before = Usage::now()?.resident_bytes;
-    let runtime = peers::start(peer)?;
-    runtime.park(TASKS, HOUR)?;
+/// In the measured process: bytes and nanoseconds per parked task. `before` the runtime started, so many bytes were
+/// resident.
+pub(crate) fn parked(runtime: &dyn Runtime, tasks: usize, before: u64) -> io::Result<Vec<f64>> {
+    let taken = runtime.park(tasks, HOUR)?;
     let after = Usage::now()?.resident_bytes;
-    Ok(after.saturating_sub(before) as f64 / TASKS as f64)
+    Ok(vec![
+        after.saturating_sub(before) as f64 / tasks as f64,
+        taken.as_nanos() as f64 / tasks as f64,
+    ])
 }
 
 const CONNECTIONS: usize = 8_000;
 
 /// `may` ends the process at about 32,000, with the kernel's default limit of mappings.
-const TASKS: usize = 10_000;
+const MAY_TASKS: usize = 10_000;
+
+/// How long the tasks may take to park, beside the usual allowance.
+const PARK_LIMIT: Duration = Duration::from_secs(60);
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -69,7 +82,13 @@ const PER_CONNECTION: &[Metric] = &[Metric {
     better: Better::Lower,
 }];
 
-const PER_TASK: &[Metric] = &[Metric {
-    name: "memory, B/task",
-    better: Better::Lower,
-}];
+const PER_TASK: &[Metric] = &[
+    Metric {
+        name: "memory, B/task",
+        better: Better::Lower,
+    },
+    Metric {
+        name: "creation, ns/task",
+        better: Better::Lower,
+    },
+];

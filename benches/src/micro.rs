@@ -10,54 +10,109 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::child::{self, Child};
-use crate::machine;
-use crate::peers::{self, Capacity, Peer};
+use crate::machine::{self, Usage};
+use crate::peers::{self, Capacity, Peer, Workers};
+use crate::sleep::Span;
 use crate::suite::Plan;
-use crate::{memory, queue_ping_pong, spawn_join, yield_now};
+use crate::{
+    event, memory, mutex, queue_ping_pong, semaphore, sleep, spawn, spawn_join, spsc, yield_now,
+};
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Task {
     YieldNow,
     SpawnJoin,
     QueueUnbounded,
     QueueOne,
+    MutexAlone,
+    MutexContended,
+    SemaphoreAlone,
+    SemaphoreContended,
+    Event,
+    SpscUnbounded,
+    SpscBounded,
+    Spawn,
+    SleepSmoke,
+    SleepUpToOne,
+    SleepOneToTwo,
     Park,
 }
 
 /// In the benchmark: measures `task` on `peer` once, in a child process.
 pub(crate) fn run(plan: &Plan, task: Task, peer: Peer) -> io::Result<Vec<f64>> {
+    run_many(plan, task, peer, None, plan.micro_window)
+}
+
+/// In the benchmark: measures `task` with so many `tasks` on `peer` once, in a child process. It may take `limit`.
+pub(crate) fn run_many(
+    plan: &Plan,
+    task: Task,
+    peer: Peer,
+    tasks: impl Into<Option<usize>>,
+    limit: Duration,
+) -> io::Result<Vec<f64>> {
     let task = task
         .to_possible_value()
         .ok_or_else(|| io::Error::other("a task without a name"))?;
-    let arguments = [
+    let mut arguments = vec![
         "micro".to_owned(),
         task.get_name().to_owned(),
         peer.to_string(),
         plan.micro_window.as_secs_f64().to_string(),
     ];
+    if let Some(tasks) = tasks.into() {
+        arguments.extend(["--tasks".to_owned(), tasks.to_string()]);
+    }
     let mut child = Child::start(&arguments, plan.cores.server)?;
-    Ok(vec![child.answer(plan.micro_window)?])
+    child.answer(limit)
 }
 
-/// In the child process: measures and answers with one number per operation, nanoseconds or bytes.
-pub(crate) fn measure(
-    task: Task,
-    peer: Peer,
-    window: Duration,
-    core: Option<usize>,
-) -> io::Result<()> {
+/// What a process under measurement is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) task: Task,
+    pub(crate) peer: Peer,
+    /// How long to repeat the operation, where it is repeated.
+    pub(crate) window: Duration,
+    /// How many tasks, where that is a parameter.
+    pub(crate) tasks: usize,
+}
+
+/// In the child process: measures and answers with the question's numbers; most often one, nanoseconds per operation.
+pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
     machine::pin(core)?;
-    let value = match task {
-        Task::YieldNow => yield_now::measure(&*peers::start(peer)?, window)?,
-        Task::SpawnJoin => spawn_join::measure(&*peers::start(peer)?, window)?,
-        Task::QueueUnbounded => {
-            queue_ping_pong::measure(&*peers::start(peer)?, Capacity::Unbounded, window)?
-        }
-        Task::QueueOne => queue_ping_pong::measure(&*peers::start(peer)?, Capacity::One, window)?,
-        Task::Park => memory::parked(peer)?,
-    };
-    child::answer(&value)
+    let Request {
+        task,
+        peer,
+        window,
+        tasks,
+    } = request;
+    let resident_before = Usage::now()?.resident_bytes;
+    let runtime = &*peers::start(peer, Workers::MIN)?;
+    let ping_pong = |capacity| queue_ping_pong::measure(runtime, capacity, window);
+    let spsc = |capacity| spsc::measure(runtime, capacity, window);
+    let sleep = |span| sleep::measure(runtime, span, tasks);
+    let one = |nanos: io::Result<f64>| Ok(vec![nanos?]);
+    let numbers = match task {
+        Task::YieldNow => one(yield_now::measure(runtime, window)),
+        Task::SpawnJoin => one(spawn_join::measure(runtime, window)),
+        Task::QueueUnbounded => one(ping_pong(Capacity::Unbounded)),
+        Task::QueueOne => one(ping_pong(Capacity::Bounded(1))),
+        Task::MutexAlone => one(mutex::measure_alone(runtime, window)),
+        Task::MutexContended => one(mutex::measure_contended(runtime, window)),
+        Task::SemaphoreAlone => one(semaphore::measure_alone(runtime, window)),
+        Task::SemaphoreContended => one(semaphore::measure_contended(runtime, window)),
+        Task::Event => one(event::measure(runtime, window)),
+        Task::SpscUnbounded => one(spsc(Capacity::Unbounded)),
+        Task::SpscBounded => one(spsc(Capacity::Bounded(spsc::ROOM))),
+        Task::Spawn => one(spawn::measure(runtime, window)),
+        Task::SleepSmoke => sleep(Span::Smoke),
+        Task::SleepUpToOne => sleep(Span::UpToOne),
+        Task::SleepOneToTwo => sleep(Span::OneToTwo),
+        Task::Park => memory::parked(runtime, tasks, resident_before),
+    }?;
+    child::answer(&numbers)
 }
 
 /// Nanoseconds per operation: one slice to warm up, then slices until they took `window` together.

@@ -19,7 +19,13 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
             question: Question::QueuePingPong,
             name: "unbounded queues".to_owned(),
             metrics: METRICS,
-            peers: &[Peer::TokioCt, Peer::May, Peer::OsThreads, Peer::Green],
+            peers: &[
+                Peer::TokioCt,
+                Peer::Smol,
+                Peer::May,
+                Peer::OsThreads,
+                Peer::Green,
+            ],
             measure: Box::new(move |peer| micro::run(&plan, Task::QueueUnbounded, peer)),
         },
         Case {
@@ -27,7 +33,7 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
             name: "queues with room for one".to_owned(),
             metrics: METRICS,
             // `may` has no bounded channel.
-            peers: &[Peer::TokioCt, Peer::OsThreads, Peer::Green],
+            peers: &[Peer::TokioCt, Peer::Smol, Peer::OsThreads, Peer::Green],
             measure: Box::new(move |peer| micro::run(&plan, Task::QueueOne, peer)),
         },
     ]

@@ -1,7 +1,7 @@
-//! An echo server in a process of its own, for the network questions.
+//! A server in a process of its own, for the network questions.
 //!
-//! Every peer serves the same thing: accept, set `TCP_NODELAY`, then read into a buffer of
-//! [`BUFFER_SIZE`] bytes per connection and write back what was read, until the end of the stream.
+//! Every peer serves the same things, see [`Service`]: accept, set `TCP_NODELAY`, then serve until the end of the
+//! stream.
 //!
 //! # System calls per request
 //!
@@ -15,17 +15,20 @@
 //! The load generator prints how many requests it made; divide the counts of `recvfrom`, `sendto`,
 //! `epoll_wait` (and whatever else is there) by it.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::child::{self, Child};
 use crate::machine::{self, Usage};
-use crate::peers::{self, Peer};
+use crate::peers::{self, Peer, Workers};
 
 /// The parent's handle of a running server.
 pub(crate) struct Server {
@@ -34,9 +37,27 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `peer`'s server, pinned to `core`.
+    /// Starts `peer`'s echo server with one worker, pinned to `core`.
     pub(crate) fn start(peer: Peer, core: usize) -> io::Result<Self> {
-        let mut child = Child::start(&["serve".to_owned(), peer.to_string()], core)?;
+        Self::start_as(peer, Service::Echo, Workers::MIN, Some(core))
+    }
+
+    /// Starts `peer`'s server with `workers` workers, pinned to `core` if there is one.
+    pub(crate) fn start_as(
+        peer: Peer,
+        service: Service,
+        workers: Workers,
+        core: Option<usize>,
+    ) -> io::Result<Self> {
+        let arguments = [
+            "serve".to_owned(),
+            peer.to_string(),
+            "--service".to_owned(),
+            service.to_string(),
+            "--workers".to_owned(),
+            workers.to_string(),
+        ];
+        let mut child = Child::start(&arguments, core)?;
         let Listening { port } = child.answer(Duration::ZERO)?;
         Ok(Self {
             child,
@@ -57,12 +78,17 @@ impl Server {
 }
 
 /// Is the server process: serves until stdin closes.
-pub(crate) fn serve(peer: Peer, core: Option<usize>) -> io::Result<()> {
+pub(crate) fn serve(
+    peer: Peer,
+    service: Service,
+    workers: Workers,
+    core: Option<usize>,
+) -> io::Result<()> {
     machine::pin(core)?;
     machine::raise_open_files()?;
-    let runtime = peers::start(peer)?;
+    let runtime = peers::start(peer, workers)?;
     thread::spawn(answer_commands);
-    runtime.serve_echo(&|address| {
+    runtime.serve(service, &|address| {
         child::answer(&Listening {
             port: address.port(),
         })
@@ -83,6 +109,56 @@ fn answer_commands() {
     process::exit(0)
 }
 
+/// What a server does on each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// Reads into a buffer of its own and writes back what was read.
+    Echo,
+    /// The same with a buffer for large messages.
+    EchoLarge,
+    /// Reads a number, eight bytes in little-endian order, writes as many bytes of [`stream_chunk`], over and over.
+    Stream,
+}
+
+impl Service {
+    /// The size of a connection's buffer for echo, in bytes; `None` for streaming.
+    pub(crate) fn buffer_size(self) -> Option<usize> {
+        match self {
+            Self::Echo => Some(Self::ECHO_BUFFER),
+            Self::EchoLarge => Some(Self::ECHO_LARGE_BUFFER),
+            Self::Stream => None,
+        }
+    }
+
+    /// Of [`Service::Echo`].
+    pub(crate) const ECHO_BUFFER: usize = 1024;
+
+    /// Of [`Service::EchoLarge`].
+    pub(crate) const ECHO_LARGE_BUFFER: usize = 16 * 1024;
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_possible_value() {
+            Some(value) => formatter.pad(value.get_name()),
+            None => Err(fmt::Error),
+        }
+    }
+}
+
+/// What streaming sends, again and again from its start; all connections share it.
+pub(crate) fn stream_chunk() -> Arc<[u8]> {
+    static CHUNK: LazyLock<Arc<[u8]>> = LazyLock::new(|| pattern(STREAM_CHUNK).into());
+    Arc::clone(&CHUNK)
+}
+
+/// `size` bytes that differ from their neighbours.
+pub(crate) fn pattern(size: usize) -> Vec<u8> {
+    (0..size)
+        .map(|index| (index * 7 + index / 256) as u8)
+        .collect()
+}
+
 /// What a server says first.
 #[derive(Debug, Deserialize, Serialize)]
 struct Listening {
@@ -98,8 +174,8 @@ enum Command {
     Usage,
 }
 
-/// Size of a connection's buffer, in bytes.
-pub(crate) const BUFFER_SIZE: usize = 1024;
+/// Size of one write while streaming, in bytes.
+pub(crate) const STREAM_CHUNK: usize = 64 * 1024;
 
 /// How long a server gets to close connections and park its tasks after the load ended.
 const SETTLE: Duration = Duration::from_millis(30);

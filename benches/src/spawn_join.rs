@@ -20,7 +20,13 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
         question: Question::SpawnJoin,
         name: format!("batches of {TASKS}"),
         metrics: METRICS,
-        peers: &[Peer::TokioCt, Peer::May, Peer::OsThreads, Peer::Green],
+        peers: &[
+            Peer::TokioCt,
+            Peer::Smol,
+            Peer::May,
+            Peer::OsThreads,
+            Peer::Green,
+        ],
         measure: Box::new(move |peer| micro::run(&plan, Task::SpawnJoin, peer)),
     }]
 }

@@ -11,7 +11,10 @@ use crate::cli::{Options, Question};
 use crate::machine::{Cores, Description};
 use crate::peers::Peer;
 use crate::report::{Metric, Report, Table};
-use crate::{churn, echo, memory, queue_ping_pong, spawn_join, yield_now};
+use crate::{
+    churn, echo, event, memory, mutex, queue_ping_pong, semaphore, sleep, spawn, spawn_join, spsc,
+    yield_now,
+};
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,17 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     /// How long a micro question repeats its body.
     pub(crate) micro_window: Duration,
+    /// How large the questions with a size of their own are.
+    pub(crate) scale: Scale,
+}
+
+/// Whether the numbers shall mean something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// They need not: everything is as small as it can be.
+    Smoke,
+    /// What the questions ask.
+    Full,
 }
 
 /// One table to be: a question with its parameters.
@@ -51,6 +65,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
             window: options.seconds.unwrap_or(Duration::from_millis(100)),
             warm_up: Duration::from_millis(20),
             micro_window: Duration::from_millis(5),
+            scale: Scale::Smoke,
         }
     } else {
         Plan {
@@ -58,6 +73,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
             window: options.seconds.unwrap_or(Duration::from_secs(3)),
             warm_up: Duration::from_millis(500),
             micro_window: Duration::from_millis(300),
+            scale: Scale::Full,
         }
     };
     let default_rounds = if options.smoke { 1 } else { 5 };
@@ -103,6 +119,12 @@ fn cases(plan: &Plan, only: &[Question]) -> Vec<Case> {
             Question::YieldNow => yield_now::cases(plan),
             Question::SpawnJoin => spawn_join::cases(plan),
             Question::QueuePingPong => queue_ping_pong::cases(plan),
+            Question::Spsc => spsc::cases(plan),
+            Question::Spawn => spawn::cases(plan),
+            Question::Mutex => mutex::cases(plan),
+            Question::Semaphore => semaphore::cases(plan),
+            Question::Event => event::cases(plan),
+            Question::Sleep => sleep::cases(plan),
         })
         .collect()
 }

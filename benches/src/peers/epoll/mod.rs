@@ -1,52 +1,73 @@
-//! The reference: a level-triggered epoll loop on one OS thread, as one writes it in C.
+//! The reference: a level-triggered epoll loop on each OS thread, as one writes it in C.
 //!
-//! Three system calls a request in the worst case, two when polls return several events: one `recv` per
-//! event, one `send` of what it got. A reply that the kernel does not take whole is kept, and nothing more
-//! is read from that connection until it is gone.
+//! Several threads have a listener each, on one port: the kernel deals the connections out.
+
+mod echo;
+mod stream;
 
 use std::io;
-use std::net::TcpListener;
-use std::ops::Range;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::thread;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, listen, recv, send, sockopt};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, listen, socket_with,
+    sockopt,
+};
 
-use super::{ANY_LOCAL_PORT, Announce, Runtime};
-use crate::server::BUFFER_SIZE;
+use super::{Announce, Primitives, Serve, Tasks, Workers};
+use crate::server::Service;
 
 /// No runtime at all: it only serves.
-pub(super) struct Epoll;
+pub(super) struct Epoll {
+    pub(super) workers: Workers,
+}
 
-impl Runtime for Epoll {
-    fn serve_echo(&self, announce: &Announce) -> io::Result<()> {
-        let listener = TcpListener::bind(ANY_LOCAL_PORT)?;
-        listen(&listener, BACKLOG)?;
-        listener.set_nonblocking(true)?;
-        let mut server = Server {
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            listener,
-            connections: Vec::new(),
-        };
-        announce(server.listener.local_addr()?)?;
-        server.run()
+impl Serve for Epoll {
+    fn serve(&self, service: Service, announce: &Announce) -> io::Result<()> {
+        let first = listener((Ipv4Addr::LOCALHOST, 0).into())?;
+        let address = SocketAddr::try_from(getsockname(&first)?)?;
+        for _ in 1..self.workers.get() {
+            let further = listener(address)?;
+            // A thread that fails is missed by its connections: the load generator tells.
+            thread::spawn(move || run(further, service));
+        }
+        announce(address)?;
+        run(first, service)
     }
 }
 
-struct Server {
-    epoll: OwnedFd,
-    listener: TcpListener,
-    /// Indexed by file descriptor, which is epoll's data too.
-    connections: Vec<Option<Box<Connection>>>,
+impl Tasks for Epoll {}
+
+impl Primitives for Epoll {}
+
+/// One that shares its port.
+fn listener(address: SocketAddr) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket)
 }
 
-struct Connection {
-    socket: OwnedFd,
-    buffer: [u8; BUFFER_SIZE],
-    /// The part of the buffer that is still to be sent; empty while reading.
-    unsent: Range<usize>,
+fn run(listener: OwnedFd, service: Service) -> io::Result<()> {
+    match service {
+        Service::Echo => Server::<echo::Echo<{ Service::ECHO_BUFFER }>>::run(listener),
+        Service::EchoLarge => Server::<echo::Echo<{ Service::ECHO_LARGE_BUFFER }>>::run(listener),
+        Service::Stream => Server::<stream::Stream>::run(listener),
+    }
+}
+
+/// A connection's state.
+trait Connection {
+    fn new(socket: OwnedFd) -> Self;
+
+    /// Handles one event.
+    fn ready(&mut self, epoll: &OwnedFd) -> io::Result<Next>;
 }
 
 /// What becomes of a connection.
@@ -56,29 +77,63 @@ enum Next {
     Close,
 }
 
-impl Server {
-    fn run(&mut self) -> io::Result<()> {
-        let listener = self.listener.as_raw_fd() as usize;
-        self.watch(&self.listener, listener)?;
+/// What a connection waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Interest {
+    Read,
+    Write,
+}
+
+impl Interest {
+    fn flags(self) -> EventFlags {
+        match self {
+            Self::Read => EventFlags::IN,
+            Self::Write => EventFlags::OUT,
+        }
+    }
+
+    /// Changes what `socket` waits for.
+    fn apply(self, epoll: &OwnedFd, socket: &OwnedFd) -> io::Result<()> {
+        let data = EventData::new_u64(socket.as_raw_fd() as u64);
+        Ok(epoll::modify(epoll, socket, data, self.flags())?)
+    }
+}
+
+struct Server<C> {
+    epoll: OwnedFd,
+    listener: OwnedFd,
+    /// Indexed by file descriptor, which is epoll's data too.
+    connections: Vec<Option<Box<C>>>,
+}
+
+impl<C: Connection> Server<C> {
+    fn run(listener: OwnedFd) -> io::Result<()> {
+        let mut server = Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            listener,
+            connections: Vec::new(),
+        };
+        let listener = server.listener.as_raw_fd() as usize;
+        server.watch(&server.listener, listener)?;
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             events.clear();
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+            match epoll::wait(&server.epoll, spare_capacity(&mut events), None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             for event in &events {
                 let index = event.data.u64() as usize;
                 if index == listener {
-                    self.accept()?;
+                    server.accept()?;
                     continue;
                 }
-                let Some(Some(connection)) = self.connections.get_mut(index) else {
+                let Some(Some(connection)) = server.connections.get_mut(index) else {
                     continue;
                 };
-                if connection.ready(&self.epoll)? == Next::Close {
+                if connection.ready(&server.epoll)? == Next::Close {
                     // Closes the socket, which removes it from epoll.
-                    self.connections[index] = None;
+                    server.connections[index] = None;
                 }
             }
         }
@@ -95,11 +150,7 @@ impl Server {
                     if self.connections.len() <= index {
                         self.connections.resize_with(index + 1, || None);
                     }
-                    self.connections[index] = Some(Box::new(Connection {
-                        socket,
-                        buffer: [0; BUFFER_SIZE],
-                        unsent: 0..0,
-                    }));
+                    self.connections[index] = Some(Box::new(C::new(socket)));
                 }
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
@@ -110,42 +161,8 @@ impl Server {
 
     fn watch(&self, source: impl AsFd, index: usize) -> io::Result<()> {
         let data = EventData::new_u64(index as u64);
-        Ok(epoll::add(&self.epoll, source, data, EventFlags::IN)?)
-    }
-}
-
-impl Connection {
-    /// One event: one read and its reply, or the rest of a reply.
-    fn ready(&mut self, epoll: &OwnedFd) -> io::Result<Next> {
-        let was_blocked = !self.unsent.is_empty();
-        if !was_blocked {
-            match recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()) {
-                Ok((0, _)) => return Ok(Next::Close),
-                Ok((count, _)) => self.unsent = 0..count,
-                Err(Errno::AGAIN | Errno::INTR) => return Ok(Next::Keep),
-                Err(_) => return Ok(Next::Close),
-            }
-        }
-        match send(
-            &self.socket,
-            &self.buffer[self.unsent.clone()],
-            SendFlags::NOSIGNAL,
-        ) {
-            Ok(count) => self.unsent.start += count,
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => return Ok(Next::Close),
-        }
-        let is_blocked = !self.unsent.is_empty();
-        if is_blocked != was_blocked {
-            let flags = if is_blocked {
-                EventFlags::OUT
-            } else {
-                EventFlags::IN
-            };
-            let data = EventData::new_u64(self.socket.as_raw_fd() as u64);
-            epoll::modify(epoll, &self.socket, data, flags)?;
-        }
-        Ok(Next::Keep)
+        let flags = Interest::Read.flags();
+        Ok(epoll::add(&self.epoll, source, data, flags)?)
     }
 }
 

@@ -1,0 +1,52 @@
+//! What does it cost to wake a task, and to be woken?
+//!
+//! Two tasks of one OS thread: one sets an event that the other waits for, which sets another one in return. green
+//! has an event, tokio `Notify`, smol its event listeners; the others take a flag with a mutex and a condition
+//! variable. The check is how often the second task was woken.
+
+use std::io;
+use std::time::Duration;
+
+use crate::cli::Question;
+use crate::micro::{self, Task};
+use crate::peers::{Peer, Runtime};
+use crate::report::{Better, Metric};
+use crate::suite::{Case, Plan};
+
+pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
+    let plan = *plan;
+    vec![Case {
+        question: Question::Event,
+        name: "two tasks wake each other".to_owned(),
+        metrics: METRICS,
+        peers: &[
+            Peer::TokioCt,
+            Peer::Smol,
+            Peer::May,
+            Peer::OsThreads,
+            Peer::Green,
+        ],
+        measure: Box::new(move |peer| micro::run(&plan, Task::Event, peer)),
+    }]
+}
+
+/// In the measured process: nanoseconds per round trip.
+pub(crate) fn measure(runtime: &dyn Runtime, window: Duration) -> io::Result<f64> {
+    micro::nanos_per_operation(ROUND_TRIPS, window, || {
+        let (woken, taken) = runtime.event(ROUND_TRIPS)?;
+        if woken != ROUND_TRIPS {
+            return Err(io::Error::other(format!(
+                "the second task was woken {woken} times instead of {ROUND_TRIPS}"
+            )));
+        }
+        Ok(taken)
+    })
+}
+
+/// How many round trips a slice has.
+const ROUND_TRIPS: u64 = 10_000;
+
+const METRICS: &[Metric] = &[Metric {
+    name: "ns/round trip",
+    better: Better::Lower,
+}];

@@ -1,0 +1,179 @@
+//! green's queues and locks.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use green_core::event::Event;
+use green_core::lock::Semaphore;
+use green_core::queue::Queue;
+use green_core::sync::Mutex;
+use green_core::{joinall, spawn, yield_now};
+
+use super::Green;
+use crate::peers::{Capacity, Primitives, panicked};
+use crate::semaphore::Holders;
+
+impl Primitives for Green {
+    fn ping_pong(&self, capacity: Capacity, round_trips: u64) -> io::Result<(u64, Duration)> {
+        let (pings, pongs) = (queue(capacity), queue(capacity));
+        green_core::run(move || {
+            let (requests, replies) = (pings.clone(), pongs.clone());
+            let ponging = spawn(move || {
+                while let Ok(number) = requests.get() {
+                    if replies.put(number + 1).is_err() {
+                        return;
+                    }
+                }
+            });
+            let start = Instant::now();
+            let mut number = 0;
+            for _ in 0..round_trips {
+                pings.put(number).ok()?;
+                number = pongs.get().ok()?;
+            }
+            let taken = start.elapsed();
+            pings.close();
+            ponging.get().ok()?;
+            Some((number, taken))
+        })
+        .ok_or_else(panicked)
+    }
+
+    fn spsc(&self, capacity: Capacity, items: u64) -> io::Result<(u64, Duration)> {
+        let queue = queue(capacity);
+        Ok(green_core::run(move || {
+            let sender = queue.clone();
+            let start = Instant::now();
+            let sending = spawn(move || {
+                for item in 0..items {
+                    if sender.put(item).is_err() {
+                        return;
+                    }
+                }
+                sender.close();
+            });
+            let mut in_order = 0;
+            while let Ok(item) = queue.get() {
+                in_order += u64::from(item == in_order);
+            }
+            let taken = start.elapsed();
+            sending.join();
+            (in_order, taken)
+        }))
+    }
+
+    fn mutex_alone(&self, locks: u64) -> io::Result<(u64, Duration)> {
+        green_core::run(move || {
+            let number = Mutex::new(0);
+            let start = Instant::now();
+            for _ in 0..locks {
+                *number.lock().ok()? += 1;
+            }
+            let taken = start.elapsed();
+            Some((number.into_inner().ok()?, taken))
+        })
+        .ok_or_else(panicked)
+    }
+
+    fn mutex_contended(&self, tasks: u64, locks: u64) -> io::Result<(u64, Duration)> {
+        green_core::run(move || {
+            let number = Arc::new(Mutex::new(0));
+            let start = Instant::now();
+            let tasks: Vec<_> = (0..tasks)
+                .map(|_| {
+                    let number = Arc::clone(&number);
+                    spawn(move || {
+                        for _ in 0..locks {
+                            let Ok(mut number) = number.lock() else {
+                                return;
+                            };
+                            let read = *number;
+                            yield_now();
+                            *number = read + 1;
+                        }
+                    })
+                })
+                .collect();
+            joinall(tasks);
+            let taken = start.elapsed();
+            let number = *number.lock().ok()?;
+            Some((number, taken))
+        })
+        .ok_or_else(panicked)
+    }
+
+    fn semaphore_alone(&self, times: u64) -> io::Result<(bool, Duration)> {
+        Ok(green_core::run(move || {
+            let semaphore = Semaphore::new(1);
+            let start = Instant::now();
+            for _ in 0..times {
+                drop(semaphore.acquire());
+            }
+            let taken = start.elapsed();
+            (semaphore.try_acquire().is_some(), taken)
+        }))
+    }
+
+    fn semaphore_contended(
+        &self,
+        holders: &Arc<Holders>,
+        tasks: u64,
+        times: u64,
+    ) -> io::Result<Duration> {
+        let holders = Arc::clone(holders);
+        Ok(green_core::run(move || {
+            let semaphore = Arc::new(Semaphore::new(2));
+            let start = Instant::now();
+            let tasks: Vec<_> = (0..tasks)
+                .map(|_| {
+                    let (semaphore, holders) = (Arc::clone(&semaphore), Arc::clone(&holders));
+                    spawn(move || {
+                        for _ in 0..times {
+                            let permit = semaphore.acquire();
+                            holders.enter();
+                            yield_now();
+                            holders.leave();
+                            drop(permit);
+                        }
+                    })
+                })
+                .collect();
+            joinall(tasks);
+            start.elapsed()
+        }))
+    }
+
+    fn event(&self, round_trips: u64) -> io::Result<(u64, Duration)> {
+        green_core::run(move || {
+            let (ping, pong) = (Arc::new(Event::new()), Arc::new(Event::new()));
+            let (pinged, ponged) = (Arc::clone(&ping), Arc::clone(&pong));
+            let ponging = spawn(move || {
+                let mut woken = 0;
+                while woken < round_trips {
+                    pinged.wait();
+                    pinged.clear();
+                    woken += 1;
+                    pong.set();
+                }
+                woken
+            });
+            let start = Instant::now();
+            for _ in 0..round_trips {
+                ping.set();
+                ponged.wait();
+                ponged.clear();
+            }
+            let taken = start.elapsed();
+            Some((ponging.into_result().ok()?, taken))
+        })
+        .ok_or_else(panicked)
+    }
+}
+
+fn queue(capacity: Capacity) -> Queue<u64> {
+    match capacity {
+        Capacity::Unbounded => Queue::unbounded(),
+        Capacity::Bounded(room) => Queue::bounded(room),
+    }
+}

@@ -1,0 +1,29 @@
+//! green's sockets.
+
+use std::io;
+
+use green_core::spawn;
+use green_net::TcpListener;
+
+use super::Green;
+use crate::peers::{ANY_LOCAL_PORT, Announce, Serve, blocking};
+use crate::server::Service;
+
+impl Serve for Green {
+    fn serve(&self, service: Service, announce: &Announce) -> io::Result<()> {
+        let listener = TcpListener::bind(ANY_LOCAL_PORT)?;
+        announce(listener.local_addr()?)?;
+        green_core::run(move || {
+            loop {
+                let Ok((socket, _)) = listener.accept() else {
+                    continue;
+                };
+                drop(spawn(move || {
+                    if socket.set_nodelay(true).is_ok() {
+                        blocking::serve(service, socket);
+                    }
+                }));
+            }
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! tokio's channels and locks.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc};
+use tokio::task;
+
+use super::Tokio;
+use crate::peers::{Capacity, Primitives, panicked};
+use crate::semaphore::Holders;
+
+/// Both ends are spawned tasks, never the main future: that one is scheduled in another way.
+impl Primitives for Tokio {
+    fn ping_pong(&self, capacity: Capacity, round_trips: u64) -> io::Result<(u64, Duration)> {
+        self.runtime
+            .block_on(async {
+                match capacity {
+                    Capacity::Unbounded => ping_pong_unbounded(round_trips).await,
+                    Capacity::Bounded(items) => ping_pong_bounded(items, round_trips).await,
+                }
+            })
+            .ok_or_else(panicked)
+    }
+
+    fn spsc(&self, capacity: Capacity, items: u64) -> io::Result<(u64, Duration)> {
+        self.runtime
+            .block_on(async {
+                match capacity {
+                    Capacity::Unbounded => spsc_unbounded(items).await,
+                    Capacity::Bounded(room) => spsc_bounded(room, items).await,
+                }
+            })
+            .ok_or_else(panicked)
+    }
+
+    fn mutex_alone(&self, locks: u64) -> io::Result<(u64, Duration)> {
+        let locking = self.runtime.spawn(async move {
+            let number = Mutex::new(0);
+            let start = Instant::now();
+            for _ in 0..locks {
+                *number.lock().await += 1;
+            }
+            (number.into_inner(), start.elapsed())
+        });
+        Ok(self.runtime.block_on(locking)?)
+    }
+
+    fn mutex_contended(&self, tasks: u64, locks: u64) -> io::Result<(u64, Duration)> {
+        self.runtime.block_on(async {
+            let number = Arc::new(Mutex::new(0));
+            let start = Instant::now();
+            let tasks: Vec<_> = (0..tasks)
+                .map(|_| {
+                    let number = Arc::clone(&number);
+                    task::spawn(async move {
+                        for _ in 0..locks {
+                            let mut number = number.lock().await;
+                            let read = *number;
+                            task::yield_now().await;
+                            *number = read + 1;
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await?;
+            }
+            let taken = start.elapsed();
+            let number = *number.lock().await;
+            Ok((number, taken))
+        })
+    }
+
+    fn semaphore_alone(&self, times: u64) -> io::Result<(bool, Duration)> {
+        let acquiring = self.runtime.spawn(async move {
+            let semaphore = Semaphore::new(1);
+            let start = Instant::now();
+            for _ in 0..times {
+                drop(semaphore.acquire().await);
+            }
+            let taken = start.elapsed();
+            (semaphore.try_acquire().is_ok(), taken)
+        });
+        Ok(self.runtime.block_on(acquiring)?)
+    }
+
+    fn semaphore_contended(
+        &self,
+        holders: &Arc<Holders>,
+        tasks: u64,
+        times: u64,
+    ) -> io::Result<Duration> {
+        self.runtime.block_on(async {
+            let semaphore = Arc::new(Semaphore::new(2));
+            let start = Instant::now();
+            let tasks: Vec<_> = (0..tasks)
+                .map(|_| {
+                    let (semaphore, holders) = (Arc::clone(&semaphore), Arc::clone(holders));
+                    task::spawn(async move {
+                        for _ in 0..times {
+                            let permit = semaphore.acquire().await;
+                            holders.enter();
+                            task::yield_now().await;
+                            holders.leave();
+                            drop(permit);
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await?;
+            }
+            Ok(start.elapsed())
+        })
+    }
+
+    fn event(&self, round_trips: u64) -> io::Result<(u64, Duration)> {
+        self.runtime.block_on(async {
+            let (ping, pong) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let (pinged, ponged) = (Arc::clone(&ping), Arc::clone(&pong));
+            let ponging = task::spawn(async move {
+                let mut woken = 0;
+                while woken < round_trips {
+                    pinged.notified().await;
+                    woken += 1;
+                    pong.notify_one();
+                }
+                woken
+            });
+            let pinging = task::spawn(async move {
+                let start = Instant::now();
+                for _ in 0..round_trips {
+                    ping.notify_one();
+                    ponged.notified().await;
+                }
+                start.elapsed()
+            });
+            let taken = pinging.await?;
+            Ok((ponging.await?, taken))
+        })
+    }
+}
+
+async fn ping_pong_unbounded(round_trips: u64) -> Option<(u64, Duration)> {
+    let (ping, mut pings) = mpsc::unbounded_channel::<u64>();
+    let (pong, mut pongs) = mpsc::unbounded_channel::<u64>();
+    task::spawn(async move {
+        while let Some(number) = pings.recv().await {
+            if pong.send(number + 1).is_err() {
+                return;
+            }
+        }
+    });
+    let pinging = task::spawn(async move {
+        let start = Instant::now();
+        let mut number = 0;
+        for _ in 0..round_trips {
+            ping.send(number).ok()?;
+            number = pongs.recv().await?;
+        }
+        Some((number, start.elapsed()))
+    });
+    pinging.await.ok()?
+}
+
+async fn ping_pong_bounded(room: usize, round_trips: u64) -> Option<(u64, Duration)> {
+    let (ping, mut pings) = mpsc::channel::<u64>(room);
+    let (pong, mut pongs) = mpsc::channel::<u64>(room);
+    task::spawn(async move {
+        while let Some(number) = pings.recv().await {
+            if pong.send(number + 1).await.is_err() {
+                return;
+            }
+        }
+    });
+    let pinging = task::spawn(async move {
+        let start = Instant::now();
+        let mut number = 0;
+        for _ in 0..round_trips {
+            ping.send(number).await.ok()?;
+            number = pongs.recv().await?;
+        }
+        Some((number, start.elapsed()))
+    });
+    pinging.await.ok()?
+}
+
+async fn spsc_unbounded(items: u64) -> Option<(u64, Duration)> {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<u64>();
+    let start = Instant::now();
+    task::spawn(async move {
+        for item in 0..items {
+            if sender.send(item).is_err() {
+                return;
+            }
+        }
+    });
+    let receiving = task::spawn(async move {
+        let mut in_order = 0;
+        while let Some(item) = receiver.recv().await {
+            in_order += u64::from(item == in_order);
+        }
+        (in_order, start.elapsed())
+    });
+    receiving.await.ok()
+}
+
+async fn spsc_bounded(room: usize, items: u64) -> Option<(u64, Duration)> {
+    let (sender, mut receiver) = mpsc::channel::<u64>(room);
+    let start = Instant::now();
+    task::spawn(async move {
+        for item in 0..items {
+            if sender.send(item).await.is_err() {
+                return;
+            }
+        }
+    });
+    let receiving = task::spawn(async move {
+        let mut in_order = 0;
+        while let Some(item) = receiver.recv().await {
+            in_order += u64::from(item == in_order);
+        }
+        (in_order, start.elapsed())
+    });
+    receiving.await.ok()
+}
