@@ -55,10 +55,14 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Question {
-    /// 64 B echo at 100, 1,000 and 8,000 connections
+    /// Echo of 64 B and of 16 KiB at 100, 1,000 and 8,000 connections
     Echo,
     /// Connect, one echo, close; 64 at a time
     Churn,
+    /// A server sends on 64 connections
+    Streaming,
+    /// How long requests take at half load
+    Latency,
     /// Bytes per idle connection and per parked task
     Memory,
     /// Two tasks of one OS thread yield to each other
@@ -104,6 +108,9 @@ pub(crate) enum Process {
     Load {
         /// The echo server's address.
         server: SocketAddr,
+        /// Size of a request and of its reply, in bytes.
+        #[arg(long, default_value = "64")]
+        message_size: usize,
         /// Pin the process to this core.
         #[arg(long)]
         core: Option<usize>,

@@ -1,7 +1,7 @@
-//! How much CPU does a server spend on a small request, and how many does it answer?
+//! How much CPU does a server spend on a request, and how many does it answer?
 //!
-//! An echo server on one core, a load generator on another, messages of 64 bytes, 100 to 8,000 connections
-//! with one request each on its way. The reference is a plain epoll loop. CPU time per request is the
+//! An echo server on one core, a load generator on another, messages of 64 bytes and of 16 KiB, 100 to 8,000
+//! connections with one request each on its way. The reference is a plain epoll loop. CPU time per request is the
 //! figure to look at: noise and the load generator disturb it least.
 //!
 //! Each measurement connects, makes one request on each connection, warms up, and then measures a window.
@@ -9,28 +9,61 @@
 use std::io;
 
 use crate::cli::Question;
-use crate::load::Load;
-use crate::peers::Peer;
+use crate::load::{Load, SMALL_MESSAGE};
+use crate::peers::{Peer, Workers};
 use crate::report::{Better, Metric};
-use crate::server::Server;
+use crate::server::{Server, Service};
 use crate::suite::{Case, Plan};
 
 pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     let plan = *plan;
-    [100, 1_000, 8_000]
-        .map(|connections| Case {
-            question: Question::Echo,
-            name: format!("64 B, {connections} connections"),
-            metrics: METRICS,
-            peers: PEERS,
-            measure: Box::new(move |peer| measure(&plan, peer, connections)),
-        })
-        .into()
+    let case = |size: Size, connections| Case {
+        question: Question::Echo,
+        name: format!("{}, {connections} connections", size.words()),
+        metrics: METRICS,
+        peers: PEERS,
+        measure: Box::new(move |peer| measure(&plan, peer, size, connections)),
+    };
+    [Size::Small, Size::Large]
+        .into_iter()
+        .flat_map(|size| [100, 1_000, 8_000].map(|connections| case(size, connections)))
+        .collect()
 }
 
-fn measure(plan: &Plan, peer: Peer, connections: usize) -> io::Result<Vec<f64>> {
-    let mut server = Server::start(peer, plan.cores.server)?;
-    let mut load = Load::start(server.address(), plan.cores.client)?;
+/// How large a message is.
+#[derive(Clone, Copy, Debug)]
+enum Size {
+    Small,
+    Large,
+}
+
+impl Size {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Small => "64 B",
+            Self::Large => "16 KiB",
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::Small => SMALL_MESSAGE,
+            Self::Large => Service::ECHO_LARGE_BUFFER,
+        }
+    }
+
+    fn service(self) -> Service {
+        match self {
+            Self::Small => Service::Echo,
+            Self::Large => Service::EchoLarge,
+        }
+    }
+}
+
+fn measure(plan: &Plan, peer: Peer, size: Size, connections: usize) -> io::Result<Vec<f64>> {
+    let core = Some(plan.cores.server);
+    let mut server = Server::start_as(peer, size.service(), Workers::MIN, core)?;
+    let mut load = Load::start_with(server.address(), size.bytes(), Some(plan.cores.client))?;
     load.connect(connections)?;
     load.echo(plan.warm_up)?;
     let before = server.usage()?;

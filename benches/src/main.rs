@@ -19,7 +19,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `echo`, `churn`, `memory`; `yield_now`, `spawn_join`, `spawn`, `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event`, `sleep` | one question each |
+//! | `echo`, `churn`, `streaming`, `latency`, `memory`; `yield_now`, `spawn_join`, `spawn`, `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event`, `sleep` | one question each |
 //! | `peers/` | the same bodies, written for each runtime |
 //! | `server`, `load` | the two processes of the network questions |
 //! | `micro` | the one process of the other questions |
@@ -31,6 +31,7 @@ mod churn;
 mod cli;
 mod echo;
 mod event;
+mod latency;
 mod load;
 mod machine;
 mod memory;
@@ -45,6 +46,7 @@ mod sleep;
 mod spawn;
 mod spawn_join;
 mod spsc;
+mod streaming;
 mod suite;
 mod yield_now;
 
@@ -66,7 +68,11 @@ fn main() -> ExitCode {
             workers,
             core,
         }) => server::serve(*peer, *service, *workers, *core),
-        Some(Process::Load { server, core }) => load::generate(*server, *core),
+        Some(Process::Load {
+            server,
+            message_size,
+            core,
+        }) => load::generate(*server, *message_size, *core),
         Some(Process::Micro {
             task,
             peer,

@@ -1,14 +1,20 @@
-//! The load generator: one OS thread, one epoll loop, closed loop, in a process of its own.
+//! The load generator: one OS thread, one epoll loop, mostly a closed loop, in a process of its own.
 //!
-//! Each connection has one request of [`MESSAGE_SIZE`] bytes on its way at a time. The message carries the
-//! connection's number and a sequence number, and the reply must equal it byte for byte.
+//! Each connection has one request on its way at a time. The message carries the connection's number and a sequence
+//! number, and the reply must equal it byte for byte.
 //!
 //! A run ends when every request has been answered, so that a server is idle before and after it, and its
 //! CPU time in between belongs to exactly the requests counted.
+//!
+//! `churn`, `paced` and `stream` are further kinds of load.
+
+mod churn;
+mod exchange;
+mod paced;
+mod stream;
 
 use std::io;
-use std::mem;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -16,12 +22,10 @@ use std::time::{Duration, Instant};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send,
-    socket_with,
-};
 use serde::{Deserialize, Serialize};
 
+use self::exchange::{Exchange, Message};
+use self::paced::Latency;
 use crate::child::{self, Child};
 use crate::machine;
 
@@ -31,9 +35,25 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts a load generator for the server at `address`, pinned to `core`.
+    /// Starts a load generator for the server at `address`, with small messages, pinned to `core`.
     pub(crate) fn start(address: SocketAddr, core: usize) -> io::Result<Self> {
-        let child = Child::start(&["load".to_owned(), address.to_string()], core)?;
+        Self::start_with(address, SMALL_MESSAGE, Some(core))
+    }
+
+    /// Starts a load generator for the server at `address`, with messages of `message_size` bytes, pinned to `core` if
+    /// there is one.
+    pub(crate) fn start_with(
+        address: SocketAddr,
+        message_size: usize,
+        core: Option<usize>,
+    ) -> io::Result<Self> {
+        let arguments = [
+            "load".to_owned(),
+            address.to_string(),
+            "--message-size".to_owned(),
+            message_size.to_string(),
+        ];
+        let child = Child::start(&arguments, core)?;
         Ok(Self { child })
     }
 
@@ -55,12 +75,29 @@ impl Load {
         self.child
             .ask(&Command::Churn { at_once, seconds }, duration)
     }
+
+    /// Makes `rate` requests a second on all open connections in turn for `duration`, no matter how fast replies come.
+    pub(crate) fn paced(&mut self, rate: f64, duration: Duration) -> io::Result<Latency> {
+        let seconds = duration.as_secs_f64();
+        self.child.ask(&Command::Paced { rate, seconds }, duration)
+    }
+
+    /// Opens `connections` connections, receives streams on them for `duration` and closes them. What is counted are
+    /// bytes.
+    pub(crate) fn stream(&mut self, connections: usize, duration: Duration) -> io::Result<Done> {
+        let seconds = duration.as_secs_f64();
+        let command = Command::Stream {
+            connections,
+            seconds,
+        };
+        self.child.ask(&command, duration)
+    }
 }
 
 /// What a command has done.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Done {
-    /// Requests that were answered correctly.
+    /// Requests that were answered correctly; while streaming, bytes that came.
     pub(crate) requests: u64,
     /// How long it took, in seconds.
     pub(crate) seconds: f64,
@@ -81,10 +118,28 @@ enum Command {
         /// For how long.
         seconds: f64,
     },
+    /// Makes requests at a fixed rate.
+    Paced {
+        /// Requests a second.
+        rate: f64,
+        /// For how long.
+        seconds: f64,
+    },
+    /// Receives streams.
+    Stream {
+        /// On how many connections.
+        connections: usize,
+        /// For how long.
+        seconds: f64,
+    },
 }
 
 /// Is the load generator process: obeys commands until stdin closes.
-pub(crate) fn generate(server: SocketAddr, core: Option<usize>) -> io::Result<()> {
+pub(crate) fn generate(
+    server: SocketAddr,
+    message_size: usize,
+    core: Option<usize>,
+) -> io::Result<()> {
     machine::pin(core)?;
     let open_files = machine::raise_open_files()?;
     let mut generator = Generator {
@@ -93,6 +148,7 @@ pub(crate) fn generate(server: SocketAddr, core: Option<usize>) -> io::Result<()
         epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
         events: Vec::with_capacity(EVENTS),
         connections: Vec::new(),
+        message: Message::new(message_size)?,
     };
     for command in child::commands() {
         let start = Instant::now();
@@ -102,6 +158,14 @@ pub(crate) fn generate(server: SocketAddr, core: Option<usize>) -> io::Result<()
             Command::Churn { at_once, seconds } => {
                 generator.churn(at_once, deadline(start, seconds)?)?
             }
+            Command::Paced { rate, seconds } => {
+                child::answer(&generator.paced(rate, seconds)?)?;
+                continue;
+            }
+            Command::Stream {
+                connections,
+                seconds,
+            } => stream::receive(server, connections, deadline(start, seconds)?)?,
         };
         child::answer(&Done {
             requests,
@@ -121,6 +185,8 @@ struct Generator {
     events: Vec<epoll::Event>,
     /// Open connections; epoll's data is the index.
     connections: Vec<Connection>,
+    /// What is sent, and what must come back; shared by all connections.
+    message: Message,
 }
 
 impl Generator {
@@ -168,7 +234,9 @@ impl Generator {
     ) -> io::Result<u64> {
         let mut outstanding = connections.len();
         for connection in &mut self.connections[connections] {
-            connection.exchange.send(&connection.socket)?;
+            connection
+                .exchange
+                .send(&connection.socket, &mut self.message)?;
         }
         let mut requests = 0;
         while outstanding > 0 {
@@ -177,94 +245,18 @@ impl Generator {
             for event in &self.events {
                 let Connection { socket, exchange } =
                     &mut self.connections[event.data.u64() as usize];
-                if !exchange.receive(socket)? {
+                if !exchange.receive(socket, &mut self.message)? {
                     continue;
                 }
                 requests += 1;
                 if more {
-                    exchange.send(socket)?;
+                    exchange.send(socket, &mut self.message)?;
                 } else {
                     outstanding -= 1;
                 }
             }
         }
         Ok(requests)
-    }
-
-    /// Connect, one request, close, on `at_once` slots until the deadline has passed.
-    fn churn(&mut self, at_once: usize, deadline: Instant) -> io::Result<u64> {
-        if !self.connections.is_empty() || at_once == 0 {
-            return Err(io::Error::other(
-                "churn needs a positive count and no open connections",
-            ));
-        }
-        let mut opened = 0;
-        let mut slots = Vec::with_capacity(at_once);
-        for index in 0..at_once {
-            slots.push(Some(self.open(index, opened)?));
-            opened += 1;
-        }
-        let mut requests = 0;
-        let mut outstanding = at_once;
-        while outstanding > 0 {
-            self.poll(outstanding)?;
-            let more = Instant::now() < deadline;
-            let events = mem::take(&mut self.events);
-            for event in &events {
-                let index = event.data.u64() as usize;
-                let Some(slot) = &mut slots[index] else {
-                    continue;
-                };
-                if !slot.sent {
-                    slot.connection.exchange.send(&slot.connection.socket)?;
-                    slot.sent = true;
-                    continue;
-                }
-                if !slot.connection.exchange.receive(&slot.connection.socket)? {
-                    continue;
-                }
-                requests += 1;
-                // Closed before the next one opens, so that there are never more than `at_once`.
-                slots[index] = None;
-                if more {
-                    slots[index] = Some(self.open(index, opened)?);
-                    opened += 1;
-                } else {
-                    outstanding -= 1;
-                }
-            }
-            self.events = events;
-        }
-        Ok(requests)
-    }
-
-    /// Begins to connect one more socket for churn, from a source address of its own in turn: the closed
-    /// ones are remembered by the kernel for a minute and would use up one address's ports.
-    fn open(&self, index: usize, number: u64) -> io::Result<Slot> {
-        let socket = socket_with(
-            AddressFamily::INET,
-            SocketType::STREAM,
-            SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
-            None,
-        )?;
-        let host = 1 + (number % SOURCE_ADDRESSES) as u8;
-        bind(
-            &socket,
-            &SocketAddrV4::new(Ipv4Addr::new(127, 0, 1, host), 0),
-        )?;
-        match connect(&socket, &self.server) {
-            Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
-        self.watch(&socket, index, flags)?;
-        Ok(Slot {
-            connection: Connection {
-                socket,
-                exchange: Exchange::new(number),
-            },
-            sent: false,
-        })
     }
 
     /// Edge-triggered: one system call less per reply.
@@ -274,22 +266,14 @@ impl Generator {
         Ok(())
     }
 
-    /// Waits for events; an error if none comes for [`STALL`].
+    /// Waits for events; an error if none comes for [`STALL`] seconds.
     fn poll(&mut self, outstanding: usize) -> io::Result<()> {
-        self.events.clear();
-        loop {
-            match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&STALL)) {
-                Ok(0) => {
-                    return Err(io::Error::other(format!(
-                        "{outstanding} requests got no reply within {} s",
-                        STALL.tv_sec
-                    )));
-                }
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        if wait(&self.epoll, &mut self.events, STALL)? > 0 {
+            return Ok(());
         }
+        Err(io::Error::other(format!(
+            "{outstanding} requests got no reply within {STALL} s"
+        )))
     }
 }
 
@@ -299,64 +283,19 @@ struct Connection {
     exchange: Exchange,
 }
 
-/// A connection that is being opened, used and closed.
-struct Slot {
-    connection: Connection,
-    /// Whether it has become writable and its request is on its way.
-    sent: bool,
-}
-
-/// One request and its reply.
-struct Exchange {
-    message: [u8; MESSAGE_SIZE],
-    reply: [u8; MESSAGE_SIZE],
-    /// How much of the reply has come.
-    received: usize,
-    /// Goes into the next message.
-    sequence: u64,
-}
-
-impl Exchange {
-    /// For connection number `number`.
-    fn new(number: u64) -> Self {
-        let mut message = std::array::from_fn(|index| (number as usize * 31 + index * 7) as u8);
-        message[..8].copy_from_slice(&number.to_le_bytes());
-        Self {
-            message,
-            reply: [0; MESSAGE_SIZE],
-            received: 0,
-            sequence: 0,
-        }
-    }
-
-    /// Sends the next message. It is small enough to be taken whole.
-    fn send(&mut self, socket: &OwnedFd) -> io::Result<()> {
-        self.sequence += 1;
-        self.message[8..16].copy_from_slice(&self.sequence.to_le_bytes());
-        self.received = 0;
-        let sent = send(socket, &self.message, SendFlags::NOSIGNAL)?;
-        if sent != MESSAGE_SIZE {
-            return Err(io::Error::other(format!("only {sent} bytes were sent")));
-        }
-        Ok(())
-    }
-
-    /// Receives what is there; true when the reply is complete, and then it was correct.
-    fn receive(&mut self, socket: &OwnedFd) -> io::Result<bool> {
-        let part = &mut self.reply[self.received..];
-        match recv(socket, part, RecvFlags::empty()) {
-            Ok((0, _)) => return Err(io::Error::other("the server closed a connection")),
-            Ok((count, _)) => self.received += count,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(false),
+/// Waits for events, at most so many whole seconds; how many there are.
+fn wait(epoll: &OwnedFd, events: &mut Vec<epoll::Event>, seconds: i64) -> io::Result<usize> {
+    events.clear();
+    let limit = Timespec {
+        tv_sec: seconds,
+        tv_nsec: 0,
+    };
+    loop {
+        match epoll::wait(epoll, spare_capacity(events), Some(&limit)) {
+            Ok(count) => return Ok(count),
+            Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        if self.received < MESSAGE_SIZE {
-            return Ok(false);
-        }
-        if self.reply != self.message {
-            return Err(io::Error::other("a reply differs from its request"));
-        }
-        Ok(true)
     }
 }
 
@@ -367,8 +306,8 @@ fn deadline(start: Instant, seconds: f64) -> io::Result<Instant> {
         .ok_or_else(|| io::Error::other(format!("`{seconds}` is not a duration in seconds")))
 }
 
-/// Size of a request and of its reply, in bytes.
-pub(crate) const MESSAGE_SIZE: usize = 64;
+/// Size of a small request and of its reply, in bytes.
+pub(crate) const SMALL_MESSAGE: usize = 64;
 
 /// How many events one poll may return.
 const EVENTS: usize = 1024;
@@ -376,14 +315,8 @@ const EVENTS: usize = 1024;
 /// How many connections are opened before their replies are awaited; less than std's backlog of 128.
 const WAVE: usize = 64;
 
-/// How many of 127.0.1.1 to 127.0.1.254 churn uses.
-const SOURCE_ADDRESSES: u64 = 200;
-
 /// Open files beside the connections.
 const SPARE_FILES: u64 = 64;
 
-/// How long a poll may find nothing while replies are due.
-const STALL: Timespec = Timespec {
-    tv_sec: 5,
-    tv_nsec: 0,
-};
+/// How long a poll may find nothing while replies are due, in seconds.
+const STALL: i64 = 5;
