@@ -6,27 +6,34 @@
 use std::io;
 
 use crate::cli::Question;
-use crate::echo;
-use crate::load::Load;
-use crate::peers::Peer;
+use crate::echo::{self, TWO_WORKERS};
+use crate::load::{Load, SMALL_MESSAGE};
+use crate::peers::{Peer, Workers};
 use crate::report::{Better, Metric};
-use crate::server::Server;
+use crate::server::{Server, Service};
 use crate::suite::{Case, Plan};
 
 pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     let plan = *plan;
-    vec![Case {
+    let case = |workers: Workers, name: String, peers| Case {
         question: Question::Churn,
-        name: format!("connect, one echo of 64 B, close; {AT_ONCE} at a time"),
+        name,
         metrics: METRICS,
-        peers: echo::PEERS,
-        measure: Box::new(move |peer| measure(&plan, peer)),
-    }]
+        peers,
+        measure: Box::new(move |peer| measure(&plan, peer, workers)),
+    };
+    let name = format!("connect, one echo of 64 B, close; {AT_ONCE} at a time");
+    let with_workers = format!("{name}, two workers");
+    vec![
+        case(Workers::MIN, name, echo::PEERS),
+        case(TWO_WORKERS, with_workers, echo::PEERS_WITH_WORKERS),
+    ]
 }
 
-fn measure(plan: &Plan, peer: Peer) -> io::Result<Vec<f64>> {
-    let mut server = Server::start(peer, plan.cores.server)?;
-    let mut load = Load::start(server.address(), plan.cores.client)?;
+fn measure(plan: &Plan, peer: Peer, workers: Workers) -> io::Result<Vec<f64>> {
+    let (server_core, client_core) = echo::cores(plan, workers);
+    let mut server = Server::start_as(peer, Service::Echo, workers, server_core)?;
+    let mut load = Load::start_with(server.address(), SMALL_MESSAGE, client_core)?;
     load.churn(AT_ONCE, plan.warm_up)?;
     let before = server.usage()?;
     let done = load.churn(AT_ONCE, plan.window)?;

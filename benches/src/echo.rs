@@ -4,6 +4,8 @@
 //! connections with one request each on its way. The reference is a plain epoll loop. CPU time per request is the
 //! figure to look at: noise and the load generator disturb it least.
 //!
+//! With two workers the server has an OS thread more, and nothing is pinned.
+//!
 //! Each measurement connects, makes one request on each connection, warms up, and then measures a window.
 
 use std::io;
@@ -22,12 +24,28 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
         name: format!("{}, {connections} connections", size.words()),
         metrics: METRICS,
         peers: PEERS,
-        measure: Box::new(move |peer| measure(&plan, peer, size, connections)),
+        measure: Box::new(move |peer| measure(&plan, peer, Workers::MIN, size, connections)),
     };
-    [Size::Small, Size::Large]
+    let mut cases: Vec<Case> = [Size::Small, Size::Large]
         .into_iter()
         .flat_map(|size| [100, 1_000, 8_000].map(|connections| case(size, connections)))
-        .collect()
+        .collect();
+    cases.push(Case {
+        name: "64 B, 1000 connections, two workers".to_owned(),
+        peers: PEERS_WITH_WORKERS,
+        measure: Box::new(move |peer| measure(&plan, peer, TWO_WORKERS, Size::Small, 1_000)),
+        ..case(Size::Small, 1_000)
+    });
+    cases
+}
+
+/// The cores for a server with so many workers, and for its load generator: one for each, or whatever the kernel finds
+/// best for more than one worker.
+pub(crate) fn cores(plan: &Plan, workers: Workers) -> (Option<usize>, Option<usize>) {
+    if workers > Workers::MIN {
+        return (None, None);
+    }
+    (Some(plan.cores.server), Some(plan.cores.client))
 }
 
 /// How large a message is.
@@ -60,10 +78,16 @@ impl Size {
     }
 }
 
-fn measure(plan: &Plan, peer: Peer, size: Size, connections: usize) -> io::Result<Vec<f64>> {
-    let core = Some(plan.cores.server);
-    let mut server = Server::start_as(peer, size.service(), Workers::MIN, core)?;
-    let mut load = Load::start_with(server.address(), size.bytes(), Some(plan.cores.client))?;
+fn measure(
+    plan: &Plan,
+    peer: Peer,
+    workers: Workers,
+    size: Size,
+    connections: usize,
+) -> io::Result<Vec<f64>> {
+    let (server_core, client_core) = cores(plan, workers);
+    let mut server = Server::start_as(peer, size.service(), workers, server_core)?;
+    let mut load = Load::start_with(server.address(), size.bytes(), client_core)?;
     load.connect(connections)?;
     load.echo(plan.warm_up)?;
     let before = server.usage()?;
@@ -86,6 +110,13 @@ pub(crate) const PEERS: &[Peer] = &[
     Peer::May,
     Peer::Green,
 ];
+
+/// Who serves with more than one worker.
+pub(crate) const PEERS_WITH_WORKERS: &[Peer] =
+    &[Peer::Epoll, Peer::TokioMt, Peer::May, Peer::Green];
+
+/// How many that is.
+pub(crate) const TWO_WORKERS: Workers = Workers::MIN.saturating_add(1);
 
 const METRICS: &[Metric] = &[
     Metric {
