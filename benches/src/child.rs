@@ -55,6 +55,11 @@ impl Child {
         })
     }
 
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Sends `command` and waits for its answer, at most [`ANSWER_LIMIT`] longer than `duration`.
     pub(crate) fn ask<T: DeserializeOwned>(
         &mut self,

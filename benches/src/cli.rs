@@ -63,6 +63,10 @@ pub(crate) enum Question {
     Streaming,
     /// How long requests take at half load
     Latency,
+    /// System calls of a server that has nothing to do
+    Idle,
+    /// The shortest program: wall time and peak memory
+    StartUp,
     /// Bytes per idle connection and per parked task
     Memory,
     /// Two tasks of one OS thread yield to each other
@@ -114,6 +118,12 @@ pub(crate) enum Process {
         /// Pin the process to this core.
         #[arg(long)]
         core: Option<usize>,
+    },
+    /// Starts a runtime, spawns one task and joins it, prints the peak of resident memory
+    #[command(hide = true)]
+    StartUp {
+        /// The runtime, or none.
+        peer: Peer,
     },
     /// Measures one task on one runtime, prints the value per operation
     #[command(hide = true)]

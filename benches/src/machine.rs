@@ -143,6 +143,18 @@ fn resident_bytes() -> io::Result<u64> {
         .ok_or_else(|| io::Error::other("cannot read Rss from /proc/self/smaps_rollup"))
 }
 
+/// The peak of this process's resident memory so far, in bytes.
+pub(crate) fn peak_resident_bytes() -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.trim().strip_suffix("kB"))
+        .and_then(|kib| kib.trim().parse::<u64>().ok())
+        .map(|kib| kib * 1024)
+        .ok_or_else(|| io::Error::other("cannot read VmHWM from /proc/self/status"))
+}
+
 fn processor() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;

@@ -19,7 +19,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `echo`, `churn`, `streaming`, `latency`, `memory`; `yield_now`, `spawn_join`, `spawn`, `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event`, `sleep` | one question each |
+//! | `echo`, `churn`, `streaming`, `latency`, `idle`, `memory`; `start_up`; `yield_now`, `spawn_join`, `spawn`, `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event`, `sleep` | one question each |
 //! | `peers/` | the same bodies, written for each runtime |
 //! | `server`, `load` | the two processes of the network questions |
 //! | `micro` | the one process of the other questions |
@@ -31,6 +31,7 @@ mod churn;
 mod cli;
 mod echo;
 mod event;
+mod idle;
 mod latency;
 mod load;
 mod machine;
@@ -46,6 +47,7 @@ mod sleep;
 mod spawn;
 mod spawn_join;
 mod spsc;
+mod start_up;
 mod streaming;
 mod suite;
 mod yield_now;
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
             message_size,
             core,
         }) => load::generate(*server, *message_size, *core),
+        Some(Process::StartUp { peer }) => start_up::start_up(*peer),
         Some(Process::Micro {
             task,
             peer,

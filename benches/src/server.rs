@@ -70,6 +70,11 @@ impl Server {
         self.address
     }
 
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has used so far, after it had a moment to finish what it is doing.
     pub(crate) fn usage(&mut self) -> io::Result<Usage> {
         thread::sleep(SETTLE);

@@ -12,8 +12,8 @@ use crate::machine::{Cores, Description};
 use crate::peers::Peer;
 use crate::report::{Metric, Report, Table};
 use crate::{
-    churn, echo, event, latency, memory, mutex, queue_ping_pong, semaphore, sleep, spawn,
-    spawn_join, spsc, streaming, yield_now,
+    churn, echo, event, idle, latency, memory, mutex, queue_ping_pong, semaphore, sleep, spawn,
+    spawn_join, spsc, start_up, streaming, yield_now,
 };
 
 /// How much to measure.
@@ -117,6 +117,8 @@ fn cases(plan: &Plan, only: &[Question]) -> Vec<Case> {
             Question::Churn => churn::cases(plan),
             Question::Streaming => streaming::cases(plan),
             Question::Latency => latency::cases(plan),
+            Question::Idle => idle::cases(plan),
+            Question::StartUp => start_up::cases(plan),
             Question::Memory => memory::cases(plan),
             Question::YieldNow => yield_now::cases(plan),
             Question::SpawnJoin => spawn_join::cases(plan),

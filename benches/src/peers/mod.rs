@@ -29,6 +29,8 @@ use crate::yield_now::Turns;
 /// A row of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {
+    /// Nothing: the program alone.
+    Empty,
     /// A loop over `epoll`, with no runtime at all.
     Epoll,
     /// tokio's current-thread runtime.
@@ -60,6 +62,7 @@ pub(crate) type Workers = NonZero<usize>;
 /// Starts `peer`'s runtime in this process, with `workers` OS threads for tasks. Call it once, in a fresh process.
 pub(crate) fn start(peer: Peer, workers: Workers) -> io::Result<Box<dyn Runtime>> {
     Ok(match peer {
+        Peer::Empty => return Err(unsupported()),
         Peer::Epoll => Box::new(epoll::Epoll { workers }),
         Peer::TokioCt => Box::new(tokio::Tokio::current_thread()?),
         Peer::TokioMt => Box::new(tokio::Tokio::multi_thread(workers)?),
