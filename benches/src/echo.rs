@@ -109,11 +109,13 @@ pub(crate) const PEERS: &[Peer] = &[
     Peer::Smol,
     Peer::May,
     Peer::Green,
+    Peer::Go,
+    Peer::Gevent,
 ];
 
 /// Who serves with more than one worker.
 pub(crate) const PEERS_WITH_WORKERS: &[Peer] =
-    &[Peer::Epoll, Peer::TokioMt, Peer::May, Peer::Green];
+    &[Peer::Epoll, Peer::TokioMt, Peer::May, Peer::Green, Peer::Go];
 
 /// How many that is.
 pub(crate) const TWO_WORKERS: Workers = Workers::MIN.saturating_add(1);

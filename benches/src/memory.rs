@@ -35,14 +35,34 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
         question: Question::Memory,
         name: format!("{tasks} tasks parked in a sleep"),
         metrics: PER_TASK,
-        peers: if tasks <= MAY_TASKS {
-            &[Peer::TokioCt, Peer::Smol, Peer::May, Peer::Green]
-        } else {
-            &[Peer::TokioCt, Peer::Smol, Peer::Green]
-        },
+        peers: parkers(tasks),
         measure: Box::new(move |peer| micro::run_many(&plan, Task::Park, peer, tasks, PARK_LIMIT)),
     });
     iter::once(connections).chain(parked).collect()
+}
+
+/// Who can park so many tasks.
+fn parkers(tasks: usize) -> &'static [Peer] {
+    match tasks {
+        // With the kernel's default limit of mappings, `may` ends the process at about 32,000.
+        0..=32_000 => &[
+            Peer::TokioCt,
+            Peer::Smol,
+            Peer::May,
+            Peer::Green,
+            Peer::Go,
+            Peer::Gevent,
+        ],
+        32_001..=100_000 => &[
+            Peer::TokioCt,
+            Peer::Smol,
+            Peer::Green,
+            Peer::Go,
+            Peer::Gevent,
+        ],
+        // gevent would take a quarter of a minute and 10 GB.
+        _ => &[Peer::TokioCt, Peer::Smol, Peer::Green, Peer::Go],
+    }
 }
 
 fn connections(plan: &Plan, peer: Peer) -> io::Result<Vec<f64>> {
@@ -68,9 +88,6 @@ pub(crate) fn parked(runtime: &dyn Runtime, tasks: usize, before: u64) -> io::Re
 }
 
 const CONNECTIONS: usize = 8_000;
-
-/// `may` ends the process at about 32,000, with the kernel's default limit of mappings.
-const MAY_TASKS: usize = 10_000;
 
 /// How long the tasks may take to park, beside the usual allowance.
 const PARK_LIMIT: Duration = Duration::from_secs(60);

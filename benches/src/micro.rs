@@ -4,14 +4,16 @@
 //! starting and entering the runtime is not counted. The first slice warms up; then slices are repeated
 //! until the window is full.
 
+use std::fmt;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::child::{self, Child};
 use crate::machine::{self, Usage};
-use crate::peers::{self, Capacity, Peer, Workers};
+use crate::peers::{self, Capacity, Peer, Workers, external};
 use crate::sleep::Span;
 use crate::suite::Plan;
 use crate::{
@@ -39,6 +41,15 @@ pub(crate) enum Task {
     Park,
 }
 
+impl fmt::Display for Task {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_possible_value() {
+            Some(value) => formatter.pad(value.get_name()),
+            None => Err(fmt::Error),
+        }
+    }
+}
+
 /// In the benchmark: measures `task` on `peer` once, in a child process.
 pub(crate) fn run(plan: &Plan, task: Task, peer: Peer) -> io::Result<Vec<f64>> {
     run_many(plan, task, peer, None, plan.micro_window)
@@ -52,12 +63,9 @@ pub(crate) fn run_many(
     tasks: impl Into<Option<usize>>,
     limit: Duration,
 ) -> io::Result<Vec<f64>> {
-    let task = task
-        .to_possible_value()
-        .ok_or_else(|| io::Error::other("a task without a name"))?;
     let mut arguments = vec![
         "micro".to_owned(),
-        task.get_name().to_owned(),
+        task.to_string(),
         peer.to_string(),
         plan.micro_window.as_secs_f64().to_string(),
     ];
@@ -88,6 +96,11 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
         window,
         tasks,
     } = request;
+    if let Some(mut program) = external::program(peer, Workers::MIN)? {
+        program.args(["micro", &task.to_string()]);
+        program.args([window.as_secs_f64().to_string(), tasks.to_string()]);
+        return Err(program.exec());
+    }
     let resident_before = Usage::now()?.resident_bytes;
     let runtime = &*peers::start(peer, Workers::MIN)?;
     let ping_pong = |capacity| queue_ping_pong::measure(runtime, capacity, window);

@@ -65,6 +65,8 @@ const PEERS: &[Peer] = &[
     Peer::May,
     Peer::OsThreads,
     Peer::Green,
+    Peer::Go,
+    Peer::Gevent,
 ];
 
 /// How often the one task locks in a slice.

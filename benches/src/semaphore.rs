@@ -96,6 +96,8 @@ const PEERS: &[Peer] = &[
     Peer::May,
     Peer::OsThreads,
     Peer::Green,
+    Peer::Go,
+    Peer::Gevent,
 ];
 
 /// How often the one task acquires in a slice.

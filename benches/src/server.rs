@@ -18,6 +18,7 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt as _;
 use std::process;
 use std::sync::{Arc, LazyLock};
 use std::thread;
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::child::{self, Child};
 use crate::machine::{self, Usage};
-use crate::peers::{self, Peer, Workers};
+use crate::peers::{self, Peer, Workers, external};
 
 /// The parent's handle of a running server.
 pub(crate) struct Server {
@@ -91,6 +92,9 @@ pub(crate) fn serve(
 ) -> io::Result<()> {
     machine::pin(core)?;
     machine::raise_open_files()?;
+    if let Some(mut program) = external::program(peer, workers)? {
+        return Err(program.arg("serve").arg(service.to_string()).exec());
+    }
     let runtime = peers::start(peer, workers)?;
     thread::spawn(answer_commands);
     runtime.serve(service, &|address| {

@@ -30,8 +30,17 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
         measure: Box::new(move |peer| micro::run_many(&plan, span.task(), peer, tasks, LIMIT)),
     };
     vec![
-        case(many, &[Peer::TokioCt, Peer::Smol, Peer::Green]),
-        case(million, &[Peer::TokioCt, Peer::Green]),
+        case(
+            many,
+            &[
+                Peer::TokioCt,
+                Peer::Smol,
+                Peer::Green,
+                Peer::Go,
+                Peer::Gevent,
+            ],
+        ),
+        case(million, &[Peer::TokioCt, Peer::Green, Peer::Go]),
     ]
 }
 

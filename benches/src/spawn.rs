@@ -26,6 +26,8 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
             Peer::May,
             Peer::OsThreads,
             Peer::Green,
+            Peer::Go,
+            Peer::Gevent,
         ],
         measure: Box::new(move |peer| micro::run(&plan, Task::Spawn, peer)),
     }]

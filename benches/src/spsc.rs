@@ -19,12 +19,14 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
             question: Question::Spsc,
             name: "an unbounded queue".to_owned(),
             metrics: METRICS,
+            // Go has no unbounded channel.
             peers: &[
                 Peer::TokioCt,
                 Peer::Smol,
                 Peer::May,
                 Peer::OsThreads,
                 Peer::Green,
+                Peer::Gevent,
             ],
             measure: Box::new(move |peer| micro::run(&plan, Task::SpscUnbounded, peer)),
         },
@@ -33,7 +35,14 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
             name: format!("a queue with room for {ROOM}"),
             metrics: METRICS,
             // `may` has no bounded channel.
-            peers: &[Peer::TokioCt, Peer::Smol, Peer::OsThreads, Peer::Green],
+            peers: &[
+                Peer::TokioCt,
+                Peer::Smol,
+                Peer::OsThreads,
+                Peer::Green,
+                Peer::Go,
+                Peer::Gevent,
+            ],
             measure: Box::new(move |peer| micro::run(&plan, Task::SpscBounded, peer)),
         },
     ]

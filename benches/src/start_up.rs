@@ -1,10 +1,11 @@
 //! What does a runtime add to the shortest program?
 //!
 //! The program starts the runtime, spawns one task, joins it, and ends. The reference is the same program, with all
-//! runtimes linked in but none started. A measurement runs it many times and takes the medians; wall time is counted
+//! runtimes of Rust linked in but none started. A measurement runs it many times and takes the medians; wall time is counted
 //! by the parent, from before the process is made until it has ended, and the process itself tells its peak of
 //! resident memory. It is not pinned.
 
+use std::env;
 use std::io;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Instant;
 use crate::child;
 use crate::cli::Question;
 use crate::machine;
-use crate::peers::{self, Peer, Workers};
+use crate::peers::{self, Peer, Workers, external};
 use crate::report::{Better, Metric};
 use crate::suite::{Case, Plan, Scale};
 
@@ -35,6 +36,8 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
             Peer::May,
             Peer::OsThreads,
             Peer::Green,
+            Peer::Go,
+            Peer::Gevent,
         ],
         measure: Box::new(move |peer| measure(peer, runs)),
     }]
@@ -63,7 +66,11 @@ fn measure(peer: Peer, runs: usize) -> io::Result<Vec<f64>> {
 }
 
 fn command(peer: Peer) -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    if let Some(mut program) = external::program(peer, Workers::MIN)? {
+        program.arg("start-up");
+        return Ok(program);
+    }
+    let mut command = Command::new(env::current_exe()?);
     command.arg("start-up").arg(peer.to_string());
     Ok(command)
 }

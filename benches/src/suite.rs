@@ -9,7 +9,7 @@ use clap::ValueEnum as _;
 
 use crate::cli::{Options, Question};
 use crate::machine::{Cores, Description};
-use crate::peers::Peer;
+use crate::peers::{Peer, external};
 use crate::report::{Metric, Report, Table};
 use crate::{
     churn, echo, event, idle, latency, memory, mutex, queue_ping_pong, semaphore, sleep, spawn,
@@ -141,6 +141,7 @@ fn run_case(case: &Case, only: &[Peer], rounds: usize) -> io::Result<Table> {
         .iter()
         .enumerate()
         .filter(|(index, peer)| *index == 0 || only.is_empty() || only.contains(peer))
+        .filter(|(_, peer)| external::is_available(**peer))
         .map(|(_, peer)| *peer)
         .collect();
     let mut samples = vec![Vec::with_capacity(rounds); peers.len()];

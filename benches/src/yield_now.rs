@@ -21,7 +21,14 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
         question: Question::YieldNow,
         name: "two tasks of one OS thread".to_owned(),
         metrics: METRICS,
-        peers: &[Peer::TokioCt, Peer::Smol, Peer::May, Peer::Green],
+        peers: &[
+            Peer::TokioCt,
+            Peer::Smol,
+            Peer::May,
+            Peer::Green,
+            Peer::Go,
+            Peer::Gevent,
+        ],
         measure: Box::new(move |peer| micro::run(&plan, Task::YieldNow, peer)),
     }]
 }

@@ -1,10 +1,12 @@
 //! The same work, written for each runtime as its users would write it.
 //!
 //! A peer implements of [`Serve`], [`Tasks`] and [`Primitives`] what it can do; the questions say who takes
-//! part in them. Each peer is a folder with a file for each of the three.
+//! part in them. Each peer is a folder with a file for each of the three. Those that are not
+//! written in Rust are programs of their own, see [`external`].
 
 mod blocking;
 mod epoll;
+pub(crate) mod external;
 mod green;
 mod may;
 mod os_threads;
@@ -45,6 +47,10 @@ pub(crate) enum Peer {
     OsThreads,
     /// This project.
     Green,
+    /// Go's goroutines, a program of its own.
+    Go,
+    /// gevent's greenlets, a program of its own.
+    Gevent,
 }
 
 impl fmt::Display for Peer {
@@ -62,7 +68,7 @@ pub(crate) type Workers = NonZero<usize>;
 /// Starts `peer`'s runtime in this process, with `workers` OS threads for tasks. Call it once, in a fresh process.
 pub(crate) fn start(peer: Peer, workers: Workers) -> io::Result<Box<dyn Runtime>> {
     Ok(match peer {
-        Peer::Empty => return Err(unsupported()),
+        Peer::Empty | Peer::Go | Peer::Gevent => return Err(unsupported()),
         Peer::Epoll => Box::new(epoll::Epoll { workers }),
         Peer::TokioCt => Box::new(tokio::Tokio::current_thread()?),
         Peer::TokioMt => Box::new(tokio::Tokio::multi_thread(workers)?),
