@@ -3,7 +3,10 @@
 //! [`CONNECTIONS`] connections have made one request each and are silent from then on. After a while, `strace` counts
 //! the server's system calls for a window of time: timers and helper threads that wake up for nothing. Without a
 //! `strace` that may attach to processes the question is skipped.
+//!
+//! All servers are silent at the same time, so that a round waits only once, and are then looked at one by one.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -15,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::cli::Question;
 use crate::echo;
 use crate::load::Load;
-use crate::peers::Peer;
+use crate::peers::{Peer, external};
 use crate::report::{Better, Metric};
 use crate::server::Server;
 use crate::suite::{Case, Plan, Scale};
@@ -34,24 +37,55 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
         Scale::Smoke => (Duration::from_millis(50), Duration::from_millis(200)),
         Scale::Full => (Duration::from_secs(30), Duration::from_secs(10)),
     };
+    // Those that were not looked at yet in this round.
+    let silent = RefCell::new(Vec::new());
+    let measure = move |peer| {
+        let mut silent = silent.borrow_mut();
+        if !silent.iter().any(|server: &Silent| server.peer == peer) {
+            *silent = Silent::start_all(&plan)?;
+            thread::sleep(silence);
+        }
+        let index = silent.iter().position(|server| server.peer == peer);
+        let index = index.ok_or_else(|| io::Error::other("the peer is not among the servers"))?;
+        silent.swap_remove(index).measure(window)
+    };
     vec![Case {
         question: Question::Idle,
         name: format!("{CONNECTIONS} silent connections"),
         metrics: METRICS,
         peers: echo::PEERS,
-        measure: Box::new(move |peer| measure(&plan, peer, silence, window)),
+        measure: Box::new(measure),
     }]
 }
 
-fn measure(plan: &Plan, peer: Peer, silence: Duration, window: Duration) -> io::Result<Vec<f64>> {
-    let server = Server::start(peer, plan.cores.server)?;
-    let mut load = Load::start(server.address(), plan.cores.client)?;
-    load.connect(CONNECTIONS)?;
-    thread::sleep(silence);
-    let calls = system_calls(server.id(), window)?;
-    // It must have been alive all the time.
-    load.echo(Duration::from_millis(1))?;
-    Ok(vec![calls as f64 / window.as_secs_f64()])
+/// A server that has nothing to do.
+struct Silent {
+    peer: Peer,
+    server: Server,
+    load: Load,
+}
+
+impl Silent {
+    /// One of each peer that is there.
+    fn start_all(plan: &Plan) -> io::Result<Vec<Self>> {
+        let peers = echo::PEERS.iter().copied();
+        let available = peers.filter(|peer| external::is_available(*peer));
+        available.map(|peer| Self::start(plan, peer)).collect()
+    }
+
+    fn start(plan: &Plan, peer: Peer) -> io::Result<Self> {
+        let server = Server::start(peer, plan.cores.server)?;
+        let mut load = Load::start(server.address(), plan.cores.client)?;
+        load.connect(CONNECTIONS)?;
+        Ok(Self { peer, server, load })
+    }
+
+    fn measure(mut self, window: Duration) -> io::Result<Vec<f64>> {
+        let calls = system_calls(self.server.id(), window)?;
+        // It must have been alive all the time.
+        self.load.echo(Duration::from_millis(1))?;
+        Ok(vec![calls as f64 / window.as_secs_f64()])
+    }
 }
 
 /// Whether `strace` is there and may attach to a process that is not its child.
