@@ -92,7 +92,7 @@ pub(crate) enum Question {
 /// The measured processes; the benchmark starts them, and they can be started by hand, under `strace` say.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Process {
-    /// An echo server; prints its port, answers "usage", ends when stdin closes
+    /// A server; prints its port, answers "usage", ends when stdin closes
     #[command(hide = true)]
     Serve {
         /// The runtime that serves.

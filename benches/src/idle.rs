@@ -175,3 +175,24 @@ const METRICS: &[Metric] = &[Metric {
     name: "system calls/s",
     better: Better::Neither,
 }];
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn calls_are_summed_up_with_and_without_errors() -> std::io::Result<()> {
+        let table = "\
+strace: Process 7 attached
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 75.00    0.000300         100         3           epoll_wait
+ 25.00    0.000100          50         2         1 futex
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000400          80         5         1 total
+";
+        assert_eq!(count(table)?, 5);
+        assert_eq!(count("strace: Process 7 attached\n")?, 0);
+        Ok(())
+    }
+}

@@ -8,7 +8,7 @@
 //! 1. Every measurement runs in a fresh process: this binary starts itself again with a hidden subcommand,
 //!    so runtimes never share a process, a heap or a thread pool.
 //! 2. A process under measurement is pinned to one core before it starts any thread; the load generator
-//!    is pinned to another.
+//!    is pinned to another. Where a question has it otherwise it says so.
 //! 3. Peers take turns round by round, and each round starts with another peer. A ratio compares two
 //!    values of the *same* round; reported are the median ratio and its smallest and largest value.
 //!    Absolute values drift by tens of percent between runs and machines: only ratios count.
@@ -19,8 +19,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `echo`, `churn`, `streaming`, `latency`, `idle`, `memory`; `start_up`; `yield_now`, `spawn_join`, `spawn`, `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event`, `sleep` | one question each |
-//! | `peers/` | the same bodies, written for each runtime |
+//! | `echo`, `churn`, `streaming`, `latency`, `idle` | one question each, about servers |
+//! | `memory`, `start_up` | one question each, about what there is before any work |
+//! | `yield_now`, `spawn`, `spawn_join`, `sleep` | one question each, about tasks |
+//! | `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event` | one question each, about what tasks wait for |
+//! | `peers/` | the same bodies, written for each runtime; `../peers/` has those in other languages |
 //! | `server`, `load` | the two processes of the network questions |
 //! | `micro` | the one process of the other questions |
 //! | `suite`, `report` | the rounds; medians, ratios and tables |

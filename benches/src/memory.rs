@@ -2,7 +2,8 @@
 //!
 //! Both are differences of the process's resident memory. What the kernel keeps for a socket is not in
 //! them. The parked tasks sleep for an hour; their baseline is taken before the runtime starts, so that
-//! stacks which a runtime makes in advance count, and its fixed cost is spread over [`TASKS`].
+//! stacks which a runtime makes in advance count, and its fixed cost is spread over the tasks. How long it takes
+//! until all of them are parked is measured too.
 
 use std::io;
 use std::iter;

@@ -3,6 +3,9 @@
 //! Each task of one OS thread sleeps once, for a pseudo-random time, the same in every peer. Lateness is counted from
 //! the time at which the sleep was to end; CPU time is the process's, from the first spawn to the last wake-up. The
 //! check is that everyone woke up, and nobody too early.
+//!
+//! All tasks are spawned at once. Who wakes up before the last one has started may have to wait until it has, so the
+//! largest lateness tells also how long it takes to start them all.
 
 use std::io;
 use std::sync::Arc;
