@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 use super::{HubShared, Local, hubs};
 use crate::engine::guard;
 
-/// How many more live green threads the spawner's hub may have before a new one goes elsewhere.
-const IMBALANCE: u64 = 64;
+/// How many more live green threads the spawner's hub may have before a new one goes elsewhere: few, because a handful of
+/// busy connections is a server's whole load; more than none, because a message to another hub costs ten spawns.
+const IMBALANCE: u64 = 8;
 
 /// The hub for a green thread that the calling OS thread spawns; `local` is its own hub.
 pub(crate) fn place(local: Option<&'static Local>) -> &'static HubShared {
