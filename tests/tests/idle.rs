@@ -10,10 +10,6 @@ use green_net::{TcpListener, TcpStream};
 use green_tests::{alone, eventually};
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an OS thread waits beside the hubs"
-)]
 fn hubs_sleep_when_connections_are_idle_and_a_crowd_has_left() {
     const CONNECTIONS: usize = 100;
     const CROWD: usize = 1_000;

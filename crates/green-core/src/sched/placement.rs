@@ -10,7 +10,7 @@ use super::{HubShared, Local, hubs};
 use crate::engine::guard;
 
 /// How many more live green threads the spawner's hub may have before a new one goes elsewhere: few, because a handful of
-/// busy connections is a server's whole load; more than none, because a message to another hub costs ten spawns.
+/// busy connections is a server's whole load; more than none, because a short one is done sooner than another hub has woken.
 const IMBALANCE: u64 = 8;
 
 /// The hub for a green thread that the calling OS thread spawns; `local` is its own hub.
