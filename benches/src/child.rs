@@ -26,13 +26,11 @@ pub(crate) struct Child {
 
 impl Child {
     /// Starts this binary again with `arguments`, pinned to `core` if there is one.
-    pub(crate) fn start(arguments: &[String], core: impl Into<Option<usize>>) -> io::Result<Self> {
-        let mut command = Command::new(env::current_exe()?);
-        command.args(arguments);
-        if let Some(core) = core.into() {
-            command.arg("--core").arg(core.to_string());
-        }
-        let mut process = command
+    pub(crate) fn start(arguments: &[String], core: Option<usize>) -> io::Result<Self> {
+        let pin = core.map(|core| format!("--core={core}"));
+        let mut process = Command::new(env::current_exe()?)
+            .args(arguments)
+            .args(pin)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

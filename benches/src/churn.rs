@@ -7,7 +7,8 @@ use std::io;
 
 use crate::cli::Question;
 use crate::echo::{self, TWO_WORKERS};
-use crate::load::{Load, SMALL_MESSAGE};
+use crate::load::Load;
+use crate::machine::Placement;
 use crate::peers::{Peer, Workers};
 use crate::report::{Better, Metric};
 use crate::server::{Server, Service};
@@ -24,16 +25,16 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     };
     let name = format!("connect, one echo of 64 B, close; {AT_ONCE} at a time");
     let with_workers = format!("{name}, two workers");
-    vec![
-        case(Workers::MIN, name, echo::PEERS),
-        case(TWO_WORKERS, with_workers, echo::PEERS_WITH_WORKERS),
-    ]
+    let mut cases = vec![case(Workers::MIN, name, echo::PEERS)];
+    if plan.placement == Placement::Unpinned {
+        cases.push(case(TWO_WORKERS, with_workers, echo::PEERS_WITH_WORKERS));
+    }
+    cases
 }
 
 fn measure(plan: &Plan, peer: Peer, workers: Workers) -> io::Result<Vec<f64>> {
-    let (server_core, client_core) = echo::cores(plan, workers);
-    let mut server = Server::start_as(peer, Service::Echo, workers, server_core)?;
-    let mut load = Load::start_with(server.address(), SMALL_MESSAGE, client_core)?;
+    let mut server = Server::start_as(peer, Service::Echo, workers, plan.cores.server)?;
+    let mut load = Load::start(server.address(), plan.cores.client)?;
     load.churn(AT_ONCE, plan.warm_up)?;
     let before = server.usage()?;
     let done = load.churn(AT_ONCE, plan.window)?;

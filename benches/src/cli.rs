@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::machine::Placement;
 use crate::micro::Task;
 use crate::peers::{Peer, Workers};
 use crate::server::Service;
@@ -37,6 +38,10 @@ pub(crate) struct Options {
     /// Length of the measured window of the network questions [default: 3, with --smoke 0.1]
     #[arg(long, value_name = "S", value_parser = positive_seconds)]
     pub(crate) seconds: Option<Duration>,
+    /// Who decides which core a process runs on: the benchmark, or the kernel [default: both for the network
+    /// questions, pinned for the others; with --smoke each case once, pinned where it can be]
+    #[arg(long, value_name = "WHO")]
+    pub(crate) placement: Option<Placements>,
     /// Only this question; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<Question>,
@@ -49,6 +54,28 @@ pub(crate) struct Options {
     /// Write the tables as Markdown
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
+}
+
+/// What `--placement` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Placements {
+    /// One core for what is measured, another for the load generator
+    Pinned,
+    /// As the kernel likes
+    Unpinned,
+    /// Each case once pinned and once unpinned
+    Both,
+}
+
+impl Placements {
+    /// In the order of the tables.
+    pub(crate) fn list(self) -> &'static [Placement] {
+        match self {
+            Self::Pinned => &[Placement::Pinned],
+            Self::Unpinned => &[Placement::Unpinned],
+            Self::Both => &[Placement::Pinned, Placement::Unpinned],
+        }
+    }
 }
 
 /// One file of this package that asks how fast or how large something is.
@@ -152,5 +179,17 @@ fn positive_seconds(text: &str) -> Result<Duration, String> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err(format!("`{text}` is not a positive number of seconds")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
     }
 }

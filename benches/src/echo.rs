@@ -4,7 +4,7 @@
 //! connections with one request each on its way. The reference is a plain epoll loop. CPU time per request is the
 //! figure to look at: noise and the load generator disturb it least.
 //!
-//! With two workers the server has an OS thread more, and nothing is pinned.
+//! With two workers the server has an OS thread more; that is asked unpinned only.
 //!
 //! Each measurement connects, makes one request on each connection, warms up, and then measures a window.
 
@@ -12,6 +12,7 @@ use std::io;
 
 use crate::cli::Question;
 use crate::load::{Load, SMALL_MESSAGE};
+use crate::machine::Placement;
 use crate::peers::{Peer, Workers};
 use crate::report::{Better, Metric};
 use crate::server::{Server, Service};
@@ -30,22 +31,15 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
         .into_iter()
         .flat_map(|size| [100, 1_000, 8_000].map(|connections| case(size, connections)))
         .collect();
-    cases.push(Case {
-        name: "64 B, 1000 connections, two workers".to_owned(),
-        peers: PEERS_WITH_WORKERS,
-        measure: Box::new(move |peer| measure(&plan, peer, TWO_WORKERS, Size::Small, 1_000)),
-        ..case(Size::Small, 1_000)
-    });
-    cases
-}
-
-/// The cores for a server with so many workers, and for its load generator: one for each, or whatever the kernel finds
-/// best for more than one worker.
-pub(crate) fn cores(plan: &Plan, workers: Workers) -> (Option<usize>, Option<usize>) {
-    if workers > Workers::MIN {
-        return (None, None);
+    if plan.placement == Placement::Unpinned {
+        cases.push(Case {
+            name: "64 B, 1000 connections, two workers".to_owned(),
+            peers: PEERS_WITH_WORKERS,
+            measure: Box::new(move |peer| measure(&plan, peer, TWO_WORKERS, Size::Small, 1_000)),
+            ..case(Size::Small, 1_000)
+        });
     }
-    (Some(plan.cores.server), Some(plan.cores.client))
+    cases
 }
 
 /// How large a message is.
@@ -85,9 +79,8 @@ fn measure(
     size: Size,
     connections: usize,
 ) -> io::Result<Vec<f64>> {
-    let (server_core, client_core) = cores(plan, workers);
-    let mut server = Server::start_as(peer, size.service(), workers, server_core)?;
-    let mut load = Load::start_with(server.address(), size.bytes(), client_core)?;
+    let mut server = Server::start_as(peer, size.service(), workers, plan.cores.server)?;
+    let mut load = Load::start_with(server.address(), size.bytes(), plan.cores.client)?;
     load.connect(connections)?;
     load.echo(plan.warm_up)?;
     let before = server.usage()?;

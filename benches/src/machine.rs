@@ -1,5 +1,6 @@
 //! What the benchmarks ask of the operating system: cores, limits, CPU time, resident memory.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::process::Command;
@@ -9,26 +10,56 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// The two cores of a measurement.
+/// Who decides which core a measured process runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Placement {
+    /// The benchmark: what is measured has one core, the load generator another.
+    Pinned,
+    /// The kernel, which may move them at any time.
+    Unpinned,
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Pinned => "pinned",
+            Self::Unpinned => "unpinned",
+        })
+    }
+}
+
+/// The two cores of a measurement; `None` leaves the choice to the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cores {
     /// Runs what is measured.
-    pub(crate) server: usize,
+    pub(crate) server: Option<usize>,
     /// Runs the load generator; the same core on a machine with one.
-    pub(crate) client: usize,
+    pub(crate) client: Option<usize>,
 }
 
 impl Cores {
+    /// What `placement` means here.
+    pub(crate) fn of(placement: Placement) -> io::Result<Self> {
+        match placement {
+            Placement::Pinned => Self::first_two(),
+            Placement::Unpinned => Ok(Self {
+                server: None,
+                client: None,
+            }),
+        }
+    }
+
     /// The first two cores that this process may use.
-    pub(crate) fn allowed() -> io::Result<Self> {
+    fn first_two() -> io::Result<Self> {
         let set = sched_getaffinity(None)?;
         let mut allowed = (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core));
         let server = allowed
             .next()
             .ok_or_else(|| io::Error::other("this process may run on no core"))?;
         Ok(Self {
-            server,
-            client: allowed.next().unwrap_or(server),
+            server: Some(server),
+            client: allowed.next().or(Some(server)),
         })
     }
 }

@@ -7,8 +7,9 @@
 //!
 //! 1. Every measurement runs in a fresh process: this binary starts itself again with a hidden subcommand,
 //!    so runtimes never share a process, a heap or a thread pool.
-//! 2. A process under measurement is pinned to one core before it starts any thread; the load generator
-//!    is pinned to another. Where a question has it otherwise it says so.
+//! 2. Pinned, a process under measurement is bound to one core before it starts any thread, and the load
+//!    generator to another. Unpinned, the kernel places them. The network questions are asked in both ways;
+//!    servers with two workers, which have no use for one core, only unpinned.
 //! 3. Peers take turns round by round, and each round starts with another peer. A ratio compares two
 //!    values of the *same* round; reported are the median ratio and its smallest and largest value.
 //!    Absolute values drift by tens of percent between runs and machines: only ratios count.

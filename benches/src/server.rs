@@ -38,9 +38,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `peer`'s echo server with one worker, pinned to `core`.
-    pub(crate) fn start(peer: Peer, core: usize) -> io::Result<Self> {
-        Self::start_as(peer, Service::Echo, Workers::MIN, Some(core))
+    /// Starts `peer`'s echo server with one worker, pinned to `core` if there is one.
+    pub(crate) fn start(peer: Peer, core: Option<usize>) -> io::Result<Self> {
+        Self::start_as(peer, Service::Echo, Workers::MIN, core)
     }
 
     /// Starts `peer`'s server with `workers` workers, pinned to `core` if there is one.

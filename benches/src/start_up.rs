@@ -3,13 +3,15 @@
 //! The program starts the runtime, spawns one task, joins it, and ends. The reference is the same program, with all
 //! runtimes of Rust linked in but none started. A measurement runs it many times and takes the medians; wall time is counted
 //! by the parent, from before the process is made until it has ended, and the process itself tells its peak of
-//! resident memory. It is not pinned.
+//! resident memory.
 
 use std::env;
 use std::io;
+use std::panic;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use crate::child;
@@ -20,6 +22,7 @@ use crate::report::{Better, Metric};
 use crate::suite::{Case, Plan, Scale};
 
 pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
+    let plan = *plan;
     let runs = match plan.scale {
         Scale::Smoke => 3,
         Scale::Full => 50,
@@ -39,11 +42,27 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
             Peer::Go,
             Peer::Gevent,
         ],
-        measure: Box::new(move |peer| measure(peer, runs)),
+        measure: Box::new(move |peer| measure(&plan, peer, runs)),
     }]
 }
 
-fn measure(peer: Peer, runs: usize) -> io::Result<Vec<f64>> {
+/// On an OS thread of its own, whose core its child processes inherit: a program that is no runtime of Rust
+/// does not pin itself.
+fn measure(plan: &Plan, peer: Peer, runs: usize) -> io::Result<Vec<f64>> {
+    let core = plan.cores.server;
+    thread::scope(|scope| {
+        let measured = scope.spawn(|| {
+            machine::pin(core)?;
+            measure_here(peer, runs)
+        });
+        measured
+            .join()
+            .unwrap_or_else(|panic| panic::resume_unwind(panic))
+    })
+}
+
+/// On the calling OS thread's cores.
+fn measure_here(peer: Peer, runs: usize) -> io::Result<Vec<f64>> {
     let mut millis = Vec::with_capacity(runs);
     let mut kibibytes = Vec::with_capacity(runs);
     for _ in 0..runs {

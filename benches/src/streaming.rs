@@ -25,8 +25,7 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
 }
 
 fn measure(plan: &Plan, peer: Peer) -> io::Result<Vec<f64>> {
-    let core = Some(plan.cores.server);
-    let mut server = Server::start_as(peer, Service::Stream, Workers::MIN, core)?;
+    let mut server = Server::start_as(peer, Service::Stream, Workers::MIN, plan.cores.server)?;
     let mut load = Load::start(server.address(), plan.cores.client)?;
     load.stream(CONNECTIONS, plan.warm_up)?;
     let before = server.usage()?;

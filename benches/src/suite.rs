@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 
-use crate::cli::{Options, Question};
-use crate::machine::{Cores, Description};
+use crate::cli::{Options, Placements, Question};
+use crate::machine::{Cores, Description, Placement};
 use crate::peers::{Peer, external};
 use crate::report::{Metric, Report, Table};
 use crate::{
@@ -19,7 +19,9 @@ use crate::{
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// Where to run.
+    /// Who decides where to run.
+    pub(crate) placement: Placement,
+    /// Where to run; what `placement` means here.
     pub(crate) cores: Cores,
     /// Length of the measured window of the network questions.
     pub(crate) window: Duration,
@@ -53,36 +55,26 @@ pub(crate) struct Case {
     pub(crate) measure: Box<dyn Fn(Peer) -> io::Result<Vec<f64>>>,
 }
 
+impl Case {
+    /// Whether `other` asks the same, perhaps placed otherwise.
+    fn is_same(&self, other: &Self) -> bool {
+        self.question == other.question && self.name == other.name
+    }
+}
+
 /// Runs what `options` ask for; an error if any case failed.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     // Before minutes of work: files that cannot be written.
     let json = options.json.as_deref().map(create).transpose()?;
     let markdown = options.markdown.as_deref().map(create).transpose()?;
-    let cores = Cores::allowed()?;
-    let plan = if options.smoke {
-        Plan {
-            cores,
-            window: options.seconds.unwrap_or(Duration::from_millis(100)),
-            warm_up: Duration::from_millis(20),
-            micro_window: Duration::from_millis(5),
-            scale: Scale::Smoke,
-        }
-    } else {
-        Plan {
-            cores,
-            window: options.seconds.unwrap_or(Duration::from_secs(3)),
-            warm_up: Duration::from_millis(500),
-            micro_window: Duration::from_millis(300),
-            scale: Scale::Full,
-        }
-    };
+    let plan = Plan::of(options)?;
     let default_rounds = if options.smoke { 1 } else { 5 };
     let rounds = options.rounds.map_or(default_rounds, usize::from);
 
     let mut report = Report::new(Description::of_this_machine()?, rounds);
     let mut failures = Vec::new();
-    for case in cases(&plan, &options.only) {
-        match run_case(&case, &options.peers, rounds) {
+    for (placement, case) in jobs(&plan, options)? {
+        match run_case(&case, placement, &options.peers, rounds) {
             Ok(table) => {
                 say(&table.text())?;
                 report.tables.push(table);
@@ -108,34 +100,65 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     )))
 }
 
-fn cases(plan: &Plan, only: &[Question]) -> Vec<Case> {
-    Question::value_variants()
-        .iter()
-        .filter(|question| only.is_empty() || only.contains(question))
-        .flat_map(|question| match question {
-            Question::Echo => echo::cases(plan),
-            Question::Churn => churn::cases(plan),
-            Question::Streaming => streaming::cases(plan),
-            Question::Latency => latency::cases(plan),
-            Question::Idle => idle::cases(plan),
-            Question::StartUp => start_up::cases(plan),
-            Question::Memory => memory::cases(plan),
-            Question::YieldNow => yield_now::cases(plan),
-            Question::SpawnJoin => spawn_join::cases(plan),
-            Question::QueuePingPong => queue_ping_pong::cases(plan),
-            Question::Spsc => spsc::cases(plan),
-            Question::Spawn => spawn::cases(plan),
-            Question::Mutex => mutex::cases(plan),
-            Question::Semaphore => semaphore::cases(plan),
-            Question::Event => event::cases(plan),
-            Question::Sleep => sleep::cases(plan),
+impl Plan {
+    fn of(options: &Options) -> io::Result<Self> {
+        let placement = Placement::Pinned;
+        let cores = Cores::of(placement)?;
+        Ok(if options.smoke {
+            Self {
+                placement,
+                cores,
+                window: options.seconds.unwrap_or(Duration::from_millis(100)),
+                warm_up: Duration::from_millis(20),
+                micro_window: Duration::from_millis(5),
+                scale: Scale::Smoke,
+            }
+        } else {
+            Self {
+                placement,
+                cores,
+                window: options.seconds.unwrap_or(Duration::from_secs(3)),
+                warm_up: Duration::from_millis(500),
+                micro_window: Duration::from_millis(300),
+                scale: Scale::Full,
+            }
         })
-        .collect()
+    }
+
+    /// The same amounts, placed otherwise.
+    fn placed(self, placement: Placement) -> io::Result<Self> {
+        Ok(Self {
+            placement,
+            cores: Cores::of(placement)?,
+            ..self
+        })
+    }
+}
+
+/// The cases to run with their placements, question by question.
+fn jobs(plan: &Plan, options: &Options) -> io::Result<Vec<(Placement, Case)>> {
+    let mut jobs: Vec<(Placement, Case)> = Vec::new();
+    for question in Question::value_variants() {
+        if !options.only.is_empty() && !options.only.contains(question) {
+            continue;
+        }
+        let placements = options.placement.unwrap_or(question.placements());
+        for &placement in placements.list() {
+            let mut cases = question.cases(&plan.placed(placement)?);
+            if options.smoke && options.placement.is_none() {
+                // Once is enough; what can only be asked unpinned shows that unpinned runs.
+                cases.retain(|case| !jobs.iter().any(|(_, asked)| asked.is_same(case)));
+            }
+            jobs.extend(cases.into_iter().map(|case| (placement, case)));
+        }
+    }
+    Ok(jobs)
 }
 
 /// Measures every peer once a round. Each round starts with another peer, so that none always follows the
 /// same neighbour.
-fn run_case(case: &Case, only: &[Peer], rounds: usize) -> io::Result<Table> {
+fn run_case(case: &Case, placement: Placement, only: &[Peer], rounds: usize) -> io::Result<Table> {
+    let title = format!("{}: {} ({placement})", case.question.name(), case.name);
     let peers: Vec<Peer> = case
         .peers
         .iter()
@@ -149,14 +172,13 @@ fn run_case(case: &Case, only: &[Peer], rounds: usize) -> io::Result<Table> {
         for turn in 0..peers.len() {
             let index = (round + turn) % peers.len();
             let peer = peers[index];
-            let label = format!("{} [{}] {peer}", case.question.name(), case.name);
+            let label = format!("{title}: {peer}");
             progress(&format!("{label}, round {} of {rounds}", round + 1));
             let values = (case.measure)(peer)
                 .map_err(|error| io::Error::other(format!("{label}: {error}")))?;
             samples[index].push(values);
         }
     }
-    let title = format!("{}: {}", case.question.name(), case.name);
     Ok(Table::new(title, case.metrics, &peers, &samples))
 }
 
@@ -165,6 +187,48 @@ impl Question {
     fn name(self) -> String {
         self.to_possible_value()
             .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// What is asked unless `--placement` says otherwise. It makes a difference where two processes work at
+    /// the same time: the network questions, except those about servers that are idle.
+    fn placements(self) -> Placements {
+        match self {
+            Self::Echo | Self::Churn | Self::Streaming | Self::Latency => Placements::Both,
+            Self::Idle
+            | Self::StartUp
+            | Self::Memory
+            | Self::YieldNow
+            | Self::SpawnJoin
+            | Self::QueuePingPong
+            | Self::Spsc
+            | Self::Spawn
+            | Self::Mutex
+            | Self::Semaphore
+            | Self::Event
+            | Self::Sleep => Placements::Pinned,
+        }
+    }
+
+    /// The tables of this question, as far as `plan` allows them.
+    fn cases(self, plan: &Plan) -> Vec<Case> {
+        match self {
+            Self::Echo => echo::cases(plan),
+            Self::Churn => churn::cases(plan),
+            Self::Streaming => streaming::cases(plan),
+            Self::Latency => latency::cases(plan),
+            Self::Idle => idle::cases(plan),
+            Self::StartUp => start_up::cases(plan),
+            Self::Memory => memory::cases(plan),
+            Self::YieldNow => yield_now::cases(plan),
+            Self::SpawnJoin => spawn_join::cases(plan),
+            Self::QueuePingPong => queue_ping_pong::cases(plan),
+            Self::Spsc => spsc::cases(plan),
+            Self::Spawn => spawn::cases(plan),
+            Self::Mutex => mutex::cases(plan),
+            Self::Semaphore => semaphore::cases(plan),
+            Self::Event => event::cases(plan),
+            Self::Sleep => sleep::cases(plan),
+        }
     }
 }
 
@@ -181,4 +245,66 @@ fn say(text: &str) -> io::Result<()> {
 fn progress(text: &str) {
     // Not worth failing for.
     drop(writeln!(io::stderr(), "{text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use clap::Parser as _;
+
+    use super::{Plan, jobs};
+    use crate::cli::Arguments;
+    use crate::machine::Placement;
+
+    /// What would run: question and placement.
+    fn jobs_of(arguments: &[&str]) -> Vec<(String, Placement)> {
+        let arguments = iter::once("green-benches").chain(arguments.iter().copied());
+        let options = Arguments::try_parse_from(arguments).unwrap().options;
+        let jobs = jobs(&Plan::of(&options).unwrap(), &options).unwrap();
+        jobs.iter()
+            .map(|(placement, case)| (case.question.name(), *placement))
+            .collect()
+    }
+
+    #[test]
+    fn the_network_questions_run_pinned_and_unpinned_the_others_pinned() {
+        let jobs = jobs_of(&[]);
+        let unpinned = |question: &str| jobs.contains(&(question.to_owned(), Placement::Unpinned));
+        assert!(
+            ["echo", "churn", "streaming", "latency"]
+                .iter()
+                .all(|name| unpinned(name))
+        );
+        assert!(!unpinned("yield_now") && !unpinned("memory") && !unpinned("start_up"));
+        assert!(jobs.is_sorted_by_key(|(question, _)| {
+            jobs.iter().position(|(other, _)| other == question)
+        }));
+    }
+
+    #[test]
+    fn two_workers_run_unpinned_only() {
+        let count = |placement| jobs_of(&["--only", "echo", "--placement", placement]).len();
+        assert_eq!(count("unpinned"), count("pinned") + 1);
+        assert_eq!(count("both"), count("unpinned") + count("pinned"));
+    }
+
+    #[test]
+    fn placement_can_be_chosen_for_any_question() {
+        let name = || "yield_now".to_owned();
+        let chosen = |placement| jobs_of(&["--only", "yield_now", "--placement", placement]);
+        assert_eq!(chosen("unpinned"), [(name(), Placement::Unpinned)]);
+        let both = [(name(), Placement::Pinned), (name(), Placement::Unpinned)];
+        assert_eq!(chosen("both"), both);
+    }
+
+    #[test]
+    fn a_smoke_run_has_each_case_once_pinned_where_that_is_possible() {
+        let mut smoke = jobs_of(&["--smoke"]);
+        let before = smoke.len();
+        smoke.retain(|(_, placement)| *placement == Placement::Pinned);
+        // Two workers: echo and churn.
+        assert_eq!(smoke.len(), before - 2);
+        assert_eq!(smoke, jobs_of(&["--smoke", "--placement", "pinned"]));
+    }
 }

@@ -35,9 +35,9 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts a load generator for the server at `address`, with small messages, pinned to `core`.
-    pub(crate) fn start(address: SocketAddr, core: usize) -> io::Result<Self> {
-        Self::start_with(address, SMALL_MESSAGE, Some(core))
+    /// Starts a load generator for the server at `address`, with small messages, pinned to `core` if there is one.
+    pub(crate) fn start(address: SocketAddr, core: Option<usize>) -> io::Result<Self> {
+        Self::start_with(address, SMALL_MESSAGE, core)
     }
 
     /// Starts a load generator for the server at `address`, with messages of `message_size` bytes, pinned to `core` if
