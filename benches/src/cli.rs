@@ -48,9 +48,16 @@ pub(crate) struct Options {
     /// Only this peer and the one that ratios refer to; may be repeated
     #[arg(long = "peer", value_name = "NAME")]
     pub(crate) peers: Vec<Peer>,
-    /// Write every sample and summary as JSON
+    /// Write every sample and summary as JSON, anew after each case
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Measure nothing: take the results from the JSON of an earlier run
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["smoke", "rounds", "seconds", "placement", "only", "peers", "json"]
+    )]
+    pub(crate) from: Option<PathBuf>,
     /// Write the tables as Markdown
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! What the benchmarks ask of the operating system: cores, limits, CPU time, resident memory.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -111,7 +112,7 @@ impl Usage {
 }
 
 /// The machine and the build, for the head of a report.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Description {
     /// The processor's model name.
     processor: String,
@@ -123,6 +124,8 @@ pub(crate) struct Description {
     rustc: String,
     /// The commit checked out here, with `-dirty` when files differ from it.
     commit: String,
+    /// The peers with their versions: crates as locked when this binary was built, programs as installed here.
+    peers: BTreeMap<String, String>,
 }
 
 impl Description {
@@ -139,14 +142,21 @@ impl Description {
             ),
             rustc: output_of("rustc", &["--version"]).unwrap_or_else(unknown),
             commit: output_of("git", &["describe", "--always", "--dirty"]).unwrap_or_else(unknown),
+            peers: peer_versions(),
         })
     }
 
     /// The lines of a report's head.
     pub(crate) fn lines(&self) -> Vec<String> {
+        let peers: Vec<String> = self
+            .peers
+            .iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
         vec![
             format!("{}, {} cores, {}", self.processor, self.cores, self.kernel),
             format!("{}, commit {}", self.rustc, self.commit),
+            peers.join(", "),
         ]
     }
 }
@@ -192,6 +202,28 @@ fn processor() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
+/// Those of the peers that are here.
+fn peer_versions() -> BTreeMap<String, String> {
+    let crates = PEER_CRATES.iter().map(|name| {
+        let version = locked_version(LOCK_FILE, name);
+        (*name, version.map_or_else(unknown, str::to_owned))
+    });
+    let go = output_of("go", &["env", "GOVERSION"])
+        .map(|version| ("go", version.trim_start_matches("go").to_owned()));
+    let gevent = output_of("python3", &["-c", PRINT_GEVENT]).map(|version| ("gevent", version));
+    crates
+        .chain(go)
+        .chain(gevent)
+        .map(|(name, version)| (name.to_owned(), version))
+        .collect()
+}
+
+/// The version of `package` in the text of a lock file.
+fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let (_, rest) = lock.split_once(&format!("\nname = \"{package}\"\nversion = \""))?;
+    rest.split_once('"').map(|(version, _)| version)
+}
+
 fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -200,4 +232,34 @@ fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
 
 fn unknown() -> String {
     "unknown".to_owned()
+}
+
+/// The crates behind the peers, this project apart: the commit says what that was.
+const PEER_CRATES: &[&str] = &["may", "smol", "tokio"];
+
+/// Prints gevent's version, and Python's.
+const PRINT_GEVENT: &str = "import gevent, platform; \
+    print(gevent.__version__, 'on Python', platform.python_version())";
+
+/// What this binary was built with.
+const LOCK_FILE: &str = include_str!("../../Cargo.lock");
+
+#[cfg(test)]
+mod tests {
+    use super::{LOCK_FILE, PEER_CRATES, locked_version};
+
+    #[test]
+    fn the_lock_file_names_the_peers() {
+        for name in PEER_CRATES {
+            assert!(locked_version(LOCK_FILE, name).is_some(), "{name}");
+        }
+        assert_eq!(locked_version(LOCK_FILE, "no-such-crate"), None);
+    }
+
+    #[test]
+    fn a_name_is_matched_whole() {
+        let lock = "\n[[package]]\nname = \"may_queue\"\nversion = \"0.1.0\"\n\
+                    \n[[package]]\nname = \"may\"\nversion = \"0.3.51\"\n";
+        assert_eq!(locked_version(lock, "may"), Some("0.3.51"));
+    }
 }

@@ -11,7 +11,7 @@
 //!    generator to another. Unpinned, the kernel places them. The network questions are asked in both ways;
 //!    servers with two workers, which have no use for one core, only unpinned.
 //! 3. Peers take turns round by round, and each round starts with another peer. A ratio compares two
-//!    values of the *same* round; reported are the median ratio and its smallest and largest value.
+//!    values of the *same* round; reported are the median ratio and its spread.
 //!    Absolute values drift by tens of percent between runs and machines: only ratios count.
 //! 4. Every result is checked: each echoed byte, each count, each order. A wrong result is an error, and
 //!    the command then ends with a failure after the remaining cases.
@@ -27,7 +27,8 @@
 //! | `peers/` | the same bodies, written for each runtime; `../peers/` has those in other languages |
 //! | `server`, `load` | the two processes of the network questions |
 //! | `micro` | the one process of the other questions |
-//! | `suite`, `report` | the rounds; medians, ratios and tables |
+//! | `suite` | the rounds |
+//! | `report`, `summary` | ratios, tables and JSON; medians and quartiles |
 //! | `child`, `machine` | talking to a child process; cores, limits, CPU time, memory |
 
 mod child;
@@ -54,6 +55,7 @@ mod spsc;
 mod start_up;
 mod streaming;
 mod suite;
+mod summary;
 mod yield_now;
 
 use std::io::{self, Write as _};

@@ -20,6 +20,7 @@ use crate::machine;
 use crate::peers::{self, Peer, Workers, external};
 use crate::report::{Better, Metric};
 use crate::suite::{Case, Plan, Scale};
+use crate::summary::Summary;
 
 pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     let plan = *plan;
@@ -81,7 +82,7 @@ fn measure_here(peer: Peer, runs: usize) -> io::Result<Vec<f64>> {
         let peak: u64 = serde_json::from_slice(&output.stdout)?;
         kibibytes.push(peak as f64 / 1024.0);
     }
-    Ok(vec![median(millis), median(kibibytes)])
+    Ok(vec![median(&millis)?, median(&kibibytes)?])
 }
 
 fn command(peer: Peer) -> io::Result<Command> {
@@ -106,10 +107,10 @@ pub(crate) fn start_up(peer: Peer) -> io::Result<()> {
     child::answer(&machine::peak_resident_bytes()?)
 }
 
-/// Of at least one value.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn median(values: &[f64]) -> io::Result<f64> {
+    Summary::of(values)
+        .map(|summary| summary.median)
+        .ok_or_else(|| io::Error::other(format!("the runs measured {values:?}")))
 }
 
 const METRICS: &[Metric] = &[

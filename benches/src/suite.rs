@@ -1,6 +1,6 @@
 //! The rounds: runs every case on every peer in turn and reports what came out.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use clap::ValueEnum as _;
 use crate::cli::{Options, Placements, Question};
 use crate::machine::{Cores, Description, Placement};
 use crate::peers::{Peer, external};
-use crate::report::{Metric, Report, Table};
+use crate::report::{Metric, Report, Subject, Table};
 use crate::{
     churn, echo, event, idle, latency, memory, mutex, queue_ping_pong, semaphore, sleep, spawn,
     spawn_join, spsc, start_up, streaming, yield_now,
@@ -62,42 +62,62 @@ impl Case {
     }
 }
 
-/// Runs what `options` ask for; an error if any case failed.
+/// Does what `options` ask for: measures or reads, then tells and writes; an error if any case failed.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     // Before minutes of work: files that cannot be written.
-    let json = options.json.as_deref().map(create).transpose()?;
     let markdown = options.markdown.as_deref().map(create).transpose()?;
+
+    let report = match &options.from {
+        Some(path) => {
+            let report = Report::read(path)?;
+            for table in &report.tables {
+                say(&table.text())?;
+            }
+            report
+        }
+        None => measure(options)?,
+    };
+    say(&format!("\n{}", report.head()))?;
+    if let Some(path) = &options.json {
+        say(&format!("wrote {}", path.display()))?;
+    }
+    if let (Some(path), Some(mut file)) = (&options.markdown, markdown) {
+        file.write_all(report.markdown().as_bytes())?;
+        say(&format!("wrote {}", path.display()))?;
+    }
+    if !report.failures.is_empty() {
+        return Err(io::Error::other(format!(
+            "{} failed:\n{}",
+            report.failures.len(),
+            report.failures.join("\n")
+        )));
+    }
+    Ok(())
+}
+
+/// Runs the cases that `options` ask for and tells of each as it ends.
+fn measure(options: &Options) -> io::Result<Report> {
     let plan = Plan::of(options)?;
     let default_rounds = if options.smoke { 1 } else { 5 };
     let rounds = options.rounds.map_or(default_rounds, usize::from);
-
     let mut report = Report::new(Description::of_this_machine()?, rounds);
-    let mut failures = Vec::new();
+    if let Some(path) = &options.json {
+        write(path, &report.json()?)?;
+    }
     for (placement, case) in jobs(&plan, options)? {
         match run_case(&case, placement, &options.peers, rounds) {
             Ok(table) => {
                 say(&table.text())?;
                 report.tables.push(table);
             }
-            Err(error) => failures.push(error.to_string()),
+            Err(error) => report.failures.push(error.to_string()),
+        }
+        // After each case, so that a run that is broken off leaves what it has found out.
+        if let Some(path) = &options.json {
+            write(path, &report.json()?)?;
         }
     }
-    if let Some(mut file) = json {
-        serde_json::to_writer_pretty(&file, &report)?;
-        file.write_all(b"\n")?;
-    }
-    if let Some(mut file) = markdown {
-        file.write_all(report.markdown().as_bytes())?;
-    }
-    say(&report.head())?;
-    if failures.is_empty() {
-        return Ok(());
-    }
-    Err(io::Error::other(format!(
-        "{} failed:\n{}",
-        failures.len(),
-        failures.join("\n")
-    )))
+    Ok(report)
 }
 
 impl Plan {
@@ -158,7 +178,11 @@ fn jobs(plan: &Plan, options: &Options) -> io::Result<Vec<(Placement, Case)>> {
 /// Measures every peer once a round. Each round starts with another peer, so that none always follows the
 /// same neighbour.
 fn run_case(case: &Case, placement: Placement, only: &[Peer], rounds: usize) -> io::Result<Table> {
-    let title = format!("{}: {} ({placement})", case.question.name(), case.name);
+    let subject = Subject {
+        question: case.question.name(),
+        case: case.name.clone(),
+        placement,
+    };
     let peers: Vec<Peer> = case
         .peers
         .iter()
@@ -172,14 +196,16 @@ fn run_case(case: &Case, placement: Placement, only: &[Peer], rounds: usize) -> 
         for turn in 0..peers.len() {
             let index = (round + turn) % peers.len();
             let peer = peers[index];
-            let label = format!("{title}: {peer}");
-            progress(&format!("{label}, round {} of {rounds}", round + 1));
+            progress(&format!(
+                "{subject}: {peer}, round {} of {rounds}",
+                round + 1
+            ));
             let values = (case.measure)(peer)
-                .map_err(|error| io::Error::other(format!("{label}: {error}")))?;
+                .map_err(|error| io::Error::other(format!("{subject}: {peer}: {error}")))?;
             samples[index].push(values);
         }
     }
-    Ok(Table::new(title, case.metrics, &peers, &samples))
+    Table::new(subject, case.metrics, &peers, &samples)
 }
 
 impl Question {
@@ -235,6 +261,12 @@ impl Question {
 fn create(path: &Path) -> io::Result<File> {
     File::create(path)
         .map_err(|error| io::Error::other(format!("cannot create `{}`: {error}", path.display())))
+}
+
+/// Replaces the file.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)
+        .map_err(|error| io::Error::other(format!("cannot write `{}`: {error}", path.display())))
 }
 
 fn say(text: &str) -> io::Result<()> {
