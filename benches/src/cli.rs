@@ -61,6 +61,10 @@ pub(crate) struct Options {
     /// Write the tables as Markdown
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
+    /// Write the tables and charts into the documentation: into DIR/benchmarks.md, between its markers, and
+    /// DIR/benchmarks/*.svg
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["smoke", "only", "peers"])]
+    pub(crate) docs: Option<PathBuf>,
 }
 
 /// What `--placement` takes.
@@ -191,12 +195,20 @@ fn positive_seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::Arguments;
 
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documentation_shows_whole_runs_only() {
+        for part in ["--smoke", "--only=echo", "--peer=may"] {
+            let arguments = ["green-benches", part, "--docs", "docs"];
+            assert!(Arguments::try_parse_from(arguments).is_err(), "{part}");
+        }
     }
 }

@@ -29,11 +29,14 @@
 //! | `micro` | the one process of the other questions |
 //! | `suite` | the rounds |
 //! | `report`, `summary` | ratios, tables and JSON; medians and quartiles |
+//! | `charts`, `docs` | a drawing a question; the published page |
 //! | `child`, `machine` | talking to a child process; cores, limits, CPU time, memory |
 
+mod charts;
 mod child;
 mod churn;
 mod cli;
+mod docs;
 mod echo;
 mod event;
 mod idle;

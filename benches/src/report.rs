@@ -52,7 +52,7 @@ impl Report {
     }
 
     /// How many rounds, with the noun.
-    fn rounds_in_words(&self) -> String {
+    pub(crate) fn rounds_in_words(&self) -> String {
         match self.rounds {
             1 => "1 round".to_owned(),
             rounds => format!("{rounds} rounds"),
@@ -281,7 +281,7 @@ impl Table {
 }
 
 /// Three significant digits or all before the point, with thousands separated: `0.25`, `17.3`, `189,012`.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value < 10.0 {
         return format!("{value:.2}");
     }
@@ -300,14 +300,14 @@ fn number(value: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{Better, Metric, Report, Subject, Table, number};
     use crate::machine::{Description, Placement};
     use crate::peers::Peer;
 
     /// A report with one table of two peers: the second one takes twice as long, and its other metric,
     /// like the first one's, can be zero.
-    fn report() -> Report {
+    pub(crate) fn report() -> Report {
         let subject = Subject {
             question: "echo".to_owned(),
             case: "64 B".to_owned(),

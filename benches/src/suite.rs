@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 
 use crate::cli::{Options, Placements, Question};
+use crate::docs::Docs;
 use crate::machine::{Cores, Description, Placement};
 use crate::peers::{Peer, external};
 use crate::report::{Metric, Report, Subject, Table};
@@ -66,6 +67,7 @@ impl Case {
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     // Before minutes of work: files that cannot be written.
     let markdown = options.markdown.as_deref().map(create).transpose()?;
+    let docs = options.docs.as_deref().map(Docs::open).transpose()?;
 
     let report = match &options.from {
         Some(path) => {
@@ -86,11 +88,17 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         say(&format!("wrote {}", path.display()))?;
     }
     if !report.failures.is_empty() {
+        // A page without the table of a case that failed would look whole.
         return Err(io::Error::other(format!(
             "{} failed:\n{}",
             report.failures.len(),
             report.failures.join("\n")
         )));
+    }
+    if let Some(docs) = docs {
+        for path in docs.write(&report)? {
+            say(&format!("wrote {}", path.display()))?;
+        }
     }
     Ok(())
 }
