@@ -42,7 +42,7 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     let measure = move |peer| {
         let mut silent = silent.borrow_mut();
         if !silent.iter().any(|server: &Silent| server.peer == peer) {
-            *silent = Silent::start_all(&plan)?;
+            *silent = Silent::start_all(&plan);
             thread::sleep(silence);
         }
         let index = silent.iter().position(|server| server.peer == peer);
@@ -61,29 +61,35 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
 /// A server that has nothing to do.
 struct Silent {
     peer: Peer,
-    server: Server,
-    load: Load,
+    /// With its load generator; an error if they did not come that far, which concerns this peer only.
+    started: io::Result<(Server, Load)>,
 }
 
 impl Silent {
     /// One of each peer that is there.
-    fn start_all(plan: &Plan) -> io::Result<Vec<Self>> {
+    fn start_all(plan: &Plan) -> Vec<Self> {
         let peers = echo::PEERS.iter().copied();
         let available = peers.filter(|peer| external::is_available(*peer));
-        available.map(|peer| Self::start(plan, peer)).collect()
+        available
+            .map(|peer| Self {
+                peer,
+                started: Self::start(plan, peer),
+            })
+            .collect()
     }
 
-    fn start(plan: &Plan, peer: Peer) -> io::Result<Self> {
+    fn start(plan: &Plan, peer: Peer) -> io::Result<(Server, Load)> {
         let server = Server::start(peer, plan.cores.server)?;
         let mut load = Load::start(server.address(), plan.cores.client)?;
         load.connect(CONNECTIONS)?;
-        Ok(Self { peer, server, load })
+        Ok((server, load))
     }
 
-    fn measure(mut self, window: Duration) -> io::Result<Vec<f64>> {
-        let calls = system_calls(self.server.id(), window)?;
+    fn measure(self, window: Duration) -> io::Result<Vec<f64>> {
+        let (server, mut load) = self.started?;
+        let calls = system_calls(server.id(), window)?;
         // It must have been alive all the time.
-        self.load.echo(Duration::from_millis(1))?;
+        load.echo(Duration::from_millis(1))?;
         Ok(vec![calls as f64 / window.as_secs_f64()])
     }
 }

@@ -14,7 +14,7 @@
 //!    values of the *same* round; reported are the median ratio and its spread.
 //!    Absolute values drift by tens of percent between runs and machines: only ratios count.
 //! 4. Every result is checked: each echoed byte, each count, each order. A wrong result is an error, and
-//!    the command then ends with a failure after the remaining cases.
+//!    the command then ends with a failure after everything else was measured.
 //!
 //! # Map
 //!

@@ -23,7 +23,7 @@ pub(crate) struct Report {
     /// How often each peer was measured per table.
     rounds: usize,
     pub(crate) tables: Vec<Table>,
-    /// What kept tables from being here.
+    /// What kept tables and rows from being here.
     pub(crate) failures: Vec<String>,
 }
 
@@ -74,6 +74,10 @@ impl Report {
         let mut text = format!("{}\n", self.head().replace('\n', "  \n"));
         for table in &self.tables {
             text.push_str(&format!("\n### {}\n\n{}", table.subject, table.markdown()));
+        }
+        if !self.failures.is_empty() {
+            let failures = self.failures.join("\n- ");
+            text.push_str(&format!("\n### Failures\n\n- {failures}\n"));
         }
         text
     }

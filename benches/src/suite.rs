@@ -88,7 +88,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         say(&format!("wrote {}", path.display()))?;
     }
     if !report.failures.is_empty() {
-        // A page without the table of a case that failed would look whole.
+        // A page without what failed would look whole.
         return Err(io::Error::other(format!(
             "{} failed:\n{}",
             report.failures.len(),
@@ -113,12 +113,11 @@ fn measure(options: &Options) -> io::Result<Report> {
         write(path, &report.json()?)?;
     }
     for (placement, case) in jobs(&plan, options)? {
-        match run_case(&case, placement, &options.peers, rounds) {
-            Ok(table) => {
-                say(&table.text())?;
-                report.tables.push(table);
-            }
-            Err(error) => report.failures.push(error.to_string()),
+        let (table, failures) = run_case(&case, placement, &options.peers, rounds);
+        report.failures.extend(failures);
+        if let Some(table) = table {
+            say(&table.text())?;
+            report.tables.push(table);
         }
         // After each case, so that a run that is broken off leaves what it has found out.
         if let Some(path) = &options.json {
@@ -185,7 +184,15 @@ fn jobs(plan: &Plan, options: &Options) -> io::Result<Vec<(Placement, Case)>> {
 
 /// Measures every peer once a round. Each round starts with another peer, so that none always follows the
 /// same neighbour.
-fn run_case(case: &Case, placement: Placement, only: &[Peer], rounds: usize) -> io::Result<Table> {
+///
+/// A peer that fails takes no further part and has no row; the failures come beside the table. If it was to be
+/// the one that ratios refer to, the next one is.
+fn run_case(
+    case: &Case,
+    placement: Placement,
+    only: &[Peer],
+    rounds: usize,
+) -> (Option<Table>, Vec<String>) {
     let subject = Subject {
         question: case.question.name(),
         case: case.name.clone(),
@@ -199,21 +206,41 @@ fn run_case(case: &Case, placement: Placement, only: &[Peer], rounds: usize) -> 
         .filter(|(_, peer)| external::is_available(**peer))
         .map(|(_, peer)| *peer)
         .collect();
-    let mut samples = vec![Vec::with_capacity(rounds); peers.len()];
+    let mut samples: Vec<Vec<Vec<f64>>> = vec![Vec::with_capacity(rounds); peers.len()];
+    let mut failures = Vec::new();
     for round in 0..rounds {
         for turn in 0..peers.len() {
             let index = (round + turn) % peers.len();
             let peer = peers[index];
+            if samples[index].len() < round {
+                // It has failed.
+                continue;
+            }
             progress(&format!(
                 "{subject}: {peer}, round {} of {rounds}",
                 round + 1
             ));
-            let values = (case.measure)(peer)
-                .map_err(|error| io::Error::other(format!("{subject}: {peer}: {error}")))?;
-            samples[index].push(values);
+            match (case.measure)(peer) {
+                Ok(values) => samples[index].push(values),
+                Err(error) => failures.push(format!("{subject}: {peer}: {error}")),
+            }
         }
     }
-    Table::new(subject, case.metrics, &peers, &samples)
+    let (peers, samples): (Vec<Peer>, Vec<_>) = peers
+        .into_iter()
+        .zip(samples)
+        .filter(|(_, samples)| samples.len() == rounds)
+        .unzip();
+    if peers.is_empty() {
+        return (None, failures);
+    }
+    match Table::new(subject.clone(), case.metrics, &peers, &samples) {
+        Ok(table) => (Some(table), failures),
+        Err(error) => {
+            failures.push(format!("{subject}: {error}"));
+            (None, failures)
+        }
+    }
 }
 
 impl Question {
@@ -289,13 +316,15 @@ fn progress(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
+    use std::{io, iter};
 
     use clap::Parser as _;
 
-    use super::{Plan, jobs};
-    use crate::cli::Arguments;
+    use super::{Case, Plan, jobs, run_case};
+    use crate::cli::{Arguments, Question};
     use crate::machine::Placement;
+    use crate::peers::Peer;
+    use crate::report::{Better, Metric};
 
     /// What would run: question and placement.
     fn jobs_of(arguments: &[&str]) -> Vec<(String, Placement)> {
@@ -346,5 +375,40 @@ mod tests {
         // Two workers: echo and churn.
         assert_eq!(smoke.len(), before - 2);
         assert_eq!(smoke, jobs_of(&["--smoke", "--placement", "pinned"]));
+    }
+
+    /// A case in which `failing` fail in every round; the others measure one.
+    fn failing(failing: &'static [Peer]) -> Case {
+        Case {
+            question: Question::Echo,
+            name: "64 B".to_owned(),
+            metrics: &[Metric {
+                name: "ns",
+                better: Better::Lower,
+            }],
+            peers: &[Peer::Epoll, Peer::May, Peer::Green],
+            measure: Box::new(move |peer| match failing.contains(&peer) {
+                true => Err(io::Error::other("no reply")),
+                false => Ok(vec![1.0]),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_peer_that_fails_costs_its_own_row_only() {
+        let case = failing(&[Peer::May]);
+        let (table, failures) = run_case(&case, Placement::Pinned, &[], 3);
+        let rows = table.unwrap().rows;
+        let peers: Vec<&str> = rows.iter().map(|row| row.peer.as_str()).collect();
+        assert_eq!(peers, ["epoll", "green"]);
+        assert_eq!(failures, ["echo: 64 B (pinned): may: no reply"]);
+    }
+
+    #[test]
+    fn without_any_peer_there_is_no_table() {
+        let case = failing(&[Peer::Epoll, Peer::May, Peer::Green]);
+        let (table, failures) = run_case(&case, Placement::Pinned, &[], 2);
+        assert_eq!(table, None);
+        assert_eq!(failures.len(), 3);
     }
 }
