@@ -284,8 +284,13 @@ impl Table {
     }
 }
 
-/// Three significant digits or all before the point, with thousands separated: `0.25`, `17.3`, `189,012`.
+/// Two significant digits below 0.1, else three or all before the point, with thousands separated: `0.0042`, `0.25`,
+/// `17.3`, `189,012`.
 pub(crate) fn number(value: f64) -> String {
+    if (1e-9..0.1).contains(&value) {
+        let zeros = (-value.log10()).ceil() as usize;
+        return format!("{value:.*}", zeros + 1);
+    }
     if value < 10.0 {
         return format!("{value:.2}");
     }
@@ -370,7 +375,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn numbers_keep_three_digits() {
+    fn numbers_keep_two_or_three_digits() {
+        assert_eq!(number(0.0), "0.00");
+        assert_eq!(number(0.004_21), "0.0042");
+        assert_eq!(number(0.010), "0.010");
+        assert_eq!(number(0.0961), "0.096");
         assert_eq!(number(0.25), "0.25");
         assert_eq!(number(17.34), "17.3");
         assert_eq!(number(999.6), "1,000");
