@@ -60,8 +60,9 @@ pub enum Overflow {
     /// [`Failure::StackOverflow`](crate::Failure::StackOverflow), and everybody else goes on. Its stack, and what it
     /// holds, are never given back.
     ///
-    /// The process aborts all the same if the fault is in the C library, if the green thread is unwinding, in a panic
-    /// hook, or if the C library is linked statically.
+    /// The process aborts all the same if the fault is in the C library, if the green thread is unwinding, or a
+    /// neighbour on its hub is parked while it does, in a panic hook, if the C library is linked statically, without
+    /// guard regions, and with switch hooks or `check_lifo`.
     Isolate,
 }
 
@@ -105,7 +106,7 @@ impl Config {
 
     /// How many hubs (OS threads that run green threads) there are; zero counts as one.
     ///
-    /// One hub gives gevent's order: first in, first out, and code between two blocking calls is atomic
+    /// One hub gives gevent's order: first in, first out, after those whose time has come; and code between two blocking calls is atomic
     /// with respect to other green threads.
     pub fn hubs(mut self, hubs: usize) -> Self {
         self.hubs = Some(hubs.max(1));
@@ -287,8 +288,11 @@ pub(crate) fn max_mappings() -> Option<usize> {
 
 /// Whether memory can be refused: by a limit on the process, or because the system keeps to what it has.
 fn is_memory_limited() -> bool {
-    let limit = getrlimit(Resource::As).current;
-    limit.is_some() || system("vm/overcommit_memory") == Some(2_u8)
+    let limits = [Resource::As, Resource::Data];
+    limits
+        .iter()
+        .any(|&limit| getrlimit(limit).current.is_some())
+        || system("vm/overcommit_memory") == Some(2_u8)
 }
 
 /// A number that the system is configured with.

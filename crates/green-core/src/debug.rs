@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::engine::make_room;
 use crate::sched::control::State;
 use crate::sched::registry::{MIGRATING, Registry};
 use crate::sched::slot::Waiting;
@@ -25,7 +26,7 @@ pub struct Stats {
     pub switches: u64,
     /// Polls since the start.
     pub polls: u64,
-    /// Stacks that there are.
+    /// Stacks that run a green thread or wait for one.
     pub carriers: u64,
     /// Stacks that wait for a green thread.
     pub idle_carriers: u64,
@@ -94,7 +95,8 @@ pub struct StackUsage {
 /// a stack size.
 ///
 /// Empty unless [`Config::measure_stacks`](crate::Config::measure_stacks) or `GREEN_MEASURE_STACKS=1` asks for it.
-/// Green threads that have not ended are not in it. A peak of less than 12 KiB is an upper bound. Debug builds need
+/// Green threads that have not ended are not in it. A peak of less than 12 KiB is an upper bound; memory that
+/// was swapped out meanwhile is not seen. Debug builds need
 /// several times the stack that release builds need.
 ///
 /// # Examples
@@ -143,6 +145,7 @@ pub fn stack_usage() -> Vec<StackUsage> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn dump(out: &mut impl Write) -> io::Result<()> {
+    make_room();
     let mut live: Vec<_> = registries().flat_map(Registry::snapshot).collect();
     live.sort_by_key(|control| control.id());
     writeln!(out, "{} green threads", live.len())?;

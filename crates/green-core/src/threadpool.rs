@@ -13,6 +13,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::config;
+use crate::engine::make_room;
 use crate::interrupt::{self, OrRaise};
 use crate::park::{Caller, no_park_violation};
 use crate::sched::WaitFor;
@@ -51,6 +52,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    make_room();
     let caller = Caller::current();
     if caller.interrupts(Interrupts::is_no_park) == Some(true) {
         no_park_violation();

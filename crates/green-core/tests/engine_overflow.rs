@@ -19,11 +19,15 @@ use green_core::{Builder, spawn};
 const SIGABRT: i32 = 6;
 const SIGSEGV: i32 = 11;
 
-/// Whether the kernel, from 6.13 on, has guard regions, which are larger than a page.
+/// Whether the kernel has guard regions, which are larger than a page.
 fn has_guard_regions() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("Linux has it");
-    let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
-    (numbers.next(), numbers.next()) >= (Some(6), Some(13))
+    let size = 4096;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a mapping of its own.
+    let page = unsafe { libc::mmap(ptr::null_mut(), size, access, flags, -1, 0) };
+    // SAFETY: `MADV_GUARD_INSTALL` in that mapping.
+    unsafe { libc::madvise(page, size, 102) == 0 }
 }
 
 fn deep(depth: u64) -> u64 {

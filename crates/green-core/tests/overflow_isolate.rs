@@ -155,10 +155,17 @@ fn what_it_holds_stays_held() {
 fn with_a_time_limit_that_passes_later() {
     if is_child("with_a_time_limit_that_passes_later") {
         isolate();
-        let limit = Duration::from_millis(5);
-        let limited = spawn(move || green_core::timeout(limit, || deep(0)).ok());
+        let limit = Duration::from_millis(50);
+        let limited = spawn(move || {
+            let body = || {
+                // A wait with the deadline of the scope.
+                sleep(Duration::from_millis(1));
+                deep(0)
+            };
+            green_core::timeout(limit, body).ok()
+        });
         assert!(overflowed(&limited));
-        sleep(4 * limit);
+        sleep(2 * limit);
         assert_eq!(stats().timers, 0);
         return;
     }
@@ -203,6 +210,102 @@ fn below_a_generator_of_the_programs() {
         return;
     }
     survives("below_a_generator_of_the_programs", 1);
+}
+
+/// Recursion that does something at each level, with little on the stack but that.
+fn deep_with(depth: u64, each: &dyn Fn(u64)) -> u64 {
+    each(depth);
+    if black_box(depth) == u64::MAX {
+        return 0;
+    }
+    deep_with(depth + 1, each) ^ black_box(depth)
+}
+
+#[test]
+fn between_operations_of_the_runtime() {
+    if is_child("between_operations_of_the_runtime") {
+        isolate();
+        let queue = Arc::new(Queue::unbounded());
+        let mutex = Arc::new(Mutex::new(0));
+        let (items, locked) = (Arc::clone(&queue), Arc::clone(&mutex));
+        let operations: [Box<dyn Fn(u64) + Send>; 6] = [
+            Box::new(|_| drop(spawn(|| ()))),
+            Box::new(move |n| items.put(n).expect("it is open")),
+            Box::new(move |n| *locked.lock().expect("not poisoned") = n),
+            Box::new(|_| yield_now()),
+            Box::new(|n| {
+                if n % 16 == 0 {
+                    sleep(Duration::from_micros(1));
+                }
+            }),
+            Box::new(|_| spawn(|| ()).kill_nowait()),
+        ];
+        let all: Vec<_> = operations
+            .into_iter()
+            .map(|each| spawn(move || deep_with(0, &*each)))
+            .collect();
+        assert_eq!(joinall(&all).len(), 6);
+        assert!(all.iter().all(overflowed));
+        // None of the runtime's own locks is held. That of the mutex may be: it was about to be given back.
+        assert!(queue.get().is_ok());
+        queue.put(1).expect("it is open");
+        drop(mutex.try_lock());
+        assert_eq!(spawn(|| 3).get().expect("it ends well"), 3);
+        support::eventually("everybody else has ended", || stats().live == 0);
+        return;
+    }
+    survives("between_operations_of_the_runtime", 6);
+}
+
+#[test]
+fn while_the_closure_of_a_killed_one_is_dropped() {
+    if is_child("while_the_closure_of_a_killed_one_is_dropped") {
+        isolate();
+        struct Deep;
+        impl Drop for Deep {
+            fn drop(&mut self) {
+                black_box(deep(0));
+            }
+        }
+        green_core::run(|| {
+            let value = Deep;
+            let killed = spawn(move || {
+                let _value = &value;
+            });
+            killed.kill_nowait();
+            let others: Vec<_> = (0..4)
+                .map(|_| spawn(|| sleep(Duration::from_millis(5))))
+                .collect();
+            yield_now();
+            assert!(matches!(killed.get(), Err(Failure::Killed)));
+            assert_eq!(joinall(&others).len(), 4);
+        });
+        support::eventually("none is live", || stats().live == 0);
+        assert_eq!(stats().isolated, 1);
+        return;
+    }
+    survives("while_the_closure_of_a_killed_one_is_dropped", 1);
+}
+
+#[test]
+fn not_with_switch_hooks() {
+    struct Hook;
+    impl green_core::SwitchHook for Hook {
+        fn park(&self) -> usize {
+            0
+        }
+        fn resume(&self, _: usize) {}
+    }
+    if is_child("not_with_switch_hooks") {
+        Config::new()
+            .switch_hook(Hook)
+            .apply()
+            .expect("nothing runs yet");
+        isolate();
+        spawn(|| deep(0)).join();
+        return;
+    }
+    aborts("not_with_switch_hooks");
 }
 
 #[test]
@@ -254,7 +357,7 @@ fn not_in_the_c_library() {
             .name("formats")
             .spawn(|| {
                 let top = 0_u8;
-                // Frames of this test above it take less than two pages.
+                // Frames of this test above it are on the same page.
                 let bottom = (std::ptr::from_ref(&top).addr() & !4095) + 4096 - 256 * 1024;
                 at_the_end(bottom + 3072, || {
                     let mut text = [0_u8; 8];

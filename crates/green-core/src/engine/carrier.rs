@@ -164,7 +164,7 @@ impl Carrier {
     fn guard(&self) -> Option<Range<usize>> {
         let bottom = self.stack()?.bottom;
         Some(if self.is_marked(HAS_REGION) {
-            bottom - guard::GUARD..bottom
+            bottom - guard::size()..bottom
         } else {
             let end = bottom - guard::extra();
             end - config::page_size()..end
@@ -225,7 +225,7 @@ impl Carrier {
     pub(crate) fn trim(&self) {
         self.mark(IS_TRIM);
         let Some(stack) = self.stack() else { return };
-        let to = stack.top.saturating_sub(KEPT);
+        let to = stack.top - KEPT.next_multiple_of(config::page_size());
         if stack.bottom < to && to < self.parked_at.get().saturating_sub(MARGIN) {
             // SAFETY: whole pages of this stack, all below the frames that wait on it: an idle carrier has parked
             // on its own stack, within a margin of where it noted.
@@ -398,12 +398,44 @@ pub(super) fn overflowed_stack(address: usize) -> Option<usize> {
     guard.contains(&address).then(|| carrier.stack_size())
 }
 
-/// Suspends the carrier that is running on this OS thread for ever. Returns only if it runs a coroutine of `may`.
+/// Whether the carrier that is running on this OS thread can be abandoned: it has a guard region, by which whoever is
+/// about to take a lock has made room ([`make_room`]), and runs no coroutine of `may`.
+pub(super) fn can_abandon() -> bool {
+    let running = RUNNING.get();
+    if running.is_null() || !get_local_data().is_null() {
+        return false;
+    }
+    // SAFETY: non-null, so a live carrier (invariants 1 and 2).
+    unsafe { (*running).is_marked(HAS_REGION) }
+}
+
+/// Has an overflow come now, if the stack that is running has less room than a guard region.
+#[cold]
+#[inline(never)]
+pub(super) fn make_room() {
+    let running = RUNNING.get();
+    if running.is_null() {
+        return;
+    }
+    // SAFETY: non-null, so a live carrier (invariants 1 and 2).
+    let carrier = unsafe { &*running };
+    let here = 0_u8;
+    let sp = ptr::from_ref(&here).addr();
+    if let Some(stack) = carrier.stack()
+        && carrier.is_marked(HAS_REGION)
+        && (stack.bottom..stack.top).contains(&sp)
+    {
+        // SAFETY: of this stack, or in the guard region below it, where the read faults; that is the point.
+        unsafe { guard::touch(sp - guard::size()) };
+    }
+}
+
+/// Suspends the carrier that is running on this OS thread for ever, if it [can be](can_abandon).
 ///
 /// For the signal handler, on a stack of its own.
 pub(super) fn abandon_running() {
     let running = RUNNING.get();
-    if running.is_null() || !get_local_data().is_null() {
+    if !can_abandon() {
         return;
     }
     // SAFETY: non-null, so a live carrier (invariants 1 and 2).

@@ -3,7 +3,7 @@
 //! The engine crate puts a page without access below each stack, which is a memory mapping of its own and cuts the
 //! stack off from its neighbour's. So each stack is two mappings, and Linux allows a process 65,530 by default.
 //! From 6.13 on it has guard regions: entries of the page table that fault, inside a mapping. A stack that runs for
-//! the first time is given one of [`GUARD`] bytes in place of that page; neighbouring stacks then merge, and a
+//! the first time is given one of 16 KiB in place of that page; neighbouring stacks then merge, and a
 //! million of them are a handful of mappings.
 //!
 //! The engine crate also writes a few words at the bottom of each stack, by which it finds out, when a stack is
@@ -24,8 +24,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::config::{self, page_size};
 
-/// The bytes of a guard region: more than a page, because frames of C code need not touch every page they span.
-pub(super) const GUARD: usize = 16 * 1024;
+/// The bytes of a guard region: more than a page, where pages are small, because frames of C code need not touch every
+/// page they span.
+pub(super) fn size() -> usize {
+    SIZE.next_multiple_of(page_size())
+}
+
+const SIZE: usize = 16 * 1024;
 
 /// What the kernel calls `MADV_GUARD_INSTALL` and `MADV_GUARD_REMOVE`.
 const INSTALL: libc::c_int = 102;
@@ -43,7 +48,8 @@ pub(crate) fn are_regions() -> bool {
     config::freeze().guard_regions
         && *SUPPORTED.get_or_init(|| {
             map(page_size()).is_ok_and(|page| {
-                let supported = advise(page, page_size(), INSTALL).is_ok();
+                // What does not know the advice may accept it all the same.
+                let supported = advise(page, page_size(), INSTALL).is_ok() && !is_readable(page);
                 unmap(page, page_size());
                 supported
             })
@@ -53,7 +59,7 @@ pub(crate) fn are_regions() -> bool {
 /// How much larger than its use a stack is to be, so that a region fits in at its bottom.
 pub(super) fn extra() -> usize {
     if are_regions() {
-        GUARD - page_size()
+        size() - page_size()
     } else {
         0
     }
@@ -107,7 +113,7 @@ pub(super) fn release() {
 ///
 /// # Safety
 ///
-/// `bottom` is the bottom of a stack of the engine's that nobody has used within [`GUARD`] bytes of it, nor will.
+/// `bottom` is the bottom of a stack of the engine's that nobody has used within [`extra`] bytes of it, nor will.
 pub(super) unsafe fn install(bottom: usize) -> bool {
     // SAFETY: the engine has written a word there, and nobody else.
     let marker = unsafe { ptr::with_exposed_provenance::<usize>(bottom).read() };
@@ -116,16 +122,20 @@ pub(super) unsafe fn install(bottom: usize) -> bool {
         return false;
     }
     let page = bottom - page_size();
-    if advise(page, GUARD, INSTALL).is_err() {
+    if advise(page, size(), INSTALL).is_err() {
         return false;
     }
-    // Only now (invariant 1). If it is refused, the region is the guard all the same.
+    // Only now (invariant 1).
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: changes the engine's guard page, which the region protects from now on.
-    if unsafe { libc::mprotect(address(page), page_size(), access) } == 0 {
+    let merged = unsafe { libc::mprotect(address(page), page_size(), access) } == 0;
+    if merged {
         release();
+    } else {
+        // The page is the guard, as before.
+        drop(advise(page, size(), REMOVE));
     }
-    true
+    merged
 }
 
 /// Makes a stack fit to be dropped, wherever it was used or given back.
@@ -156,7 +166,8 @@ pub(super) unsafe fn give_back(from: usize, to: usize) {
     drop(advise(from, to - from, libc::MADV_DONTNEED));
 }
 
-/// The lowest address between two that holds something but zero, as far as memory is resident there; `to` if none does.
+/// The lowest address between two that was written, as far as memory is resident there; `to` if none was. Memory that
+/// was swapped out is taken for unused.
 ///
 /// # Safety
 ///
@@ -170,14 +181,24 @@ pub(super) unsafe fn lowest_used(from: usize, to: usize) -> usize {
     let Some(page) = resident.iter().position(|&page| page & 1 != 0) else {
         return to;
     };
-    let words = (from + page * page_size()..to).step_by(size_of::<usize>());
-    words
-        .into_iter()
-        .find(|&word| {
-            // SAFETY: within the stack, by the caller; volatile, because its owner is not told.
-            unsafe { ptr::with_exposed_provenance::<usize>(word).read_volatile() != 0 }
-        })
-        .unwrap_or(to)
+    let page = from + page * page_size();
+    let mut words = (page..page + page_size()).step_by(size_of::<usize>());
+    let used = words.find(|&word| {
+        // SAFETY: within the stack, by the caller; volatile, because its owner is not told.
+        unsafe { ptr::with_exposed_provenance::<usize>(word).read_volatile() != 0 }
+    });
+    // One that holds zeros only was touched, too.
+    used.unwrap_or(page)
+}
+
+/// Reads at an address of a stack.
+///
+/// # Safety
+///
+/// It lies in a stack of the engine's, or in the guard below it.
+pub(super) unsafe fn touch(at: usize) {
+    // SAFETY: by the caller; a fault in the guard is handled.
+    unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() };
 }
 
 /// How many memory mappings the process has; `None` if the system does not tell.
@@ -202,6 +223,13 @@ fn map(size: usize) -> io::Result<usize> {
 fn unmap(at: usize, size: usize) {
     // SAFETY: private to this file: `at` came from `map`, with this size, and nobody has a reference there.
     unsafe { libc::munmap(address(at), size) };
+}
+
+/// Whether the kernel can read at `at`, which it says without a fault.
+fn is_readable(at: usize) -> bool {
+    // SAFETY: only the kernel looks at the path, and reports an address that it cannot read.
+    let result = unsafe { libc::access(address(at).cast(), libc::F_OK) };
+    result == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EFAULT)
 }
 
 /// Tells the kernel something about whole pages.

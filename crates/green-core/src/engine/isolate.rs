@@ -7,9 +7,16 @@
 //! That is done only where a green thread can be left standing: the fault is in the program's own code, not in the C
 //! library, whose locks everybody needs, and it is neither unwinding nor in the panic hook, which std counts by OS
 //! thread.
+//!
+//! The runtime's own locks are the program's code, too. Whatever takes one calls [`make_room`] first, so that an overflow
+//! that would come under the lock comes before it; a guard region's size is room enough for every such section.
 
+use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::carrier;
 use crate::config::{self, Config, Overflow};
@@ -22,8 +29,9 @@ impl Config {
     ///
     /// With [`Overflow::Isolate`], a green thread can stop between any two instructions of the program, for ever.
     /// Nothing that it was changing may be seen by others in the state in between: data that is not behind a lock, in
-    /// a `RefCell` or a thread-local say, and data that unsafe code was changing. Locks that it holds are never given
-    /// back, those inside an allocator that is linked into the program included.
+    /// a `RefCell` or a thread-local say, and data that unsafe code was changing. What it holds is never given back:
+    /// locks, those of std's output streams, of lazy initialisers and of an allocator or other C code that is linked
+    /// into the program included. OS threads and hubs that wait for such a lock wait for ever.
     ///
     /// # Examples
     ///
@@ -45,7 +53,15 @@ static OWN_CODE: OnceLock<Vec<Range<usize>>> = OnceLock::new();
 
 /// Prepares for overflows, if they are to be isolated.
 pub(super) fn prepare() {
-    if config::freeze().overflow != Overflow::Isolate {
+    let settings = config::freeze();
+    if settings.overflow != Overflow::Isolate {
+        return;
+    }
+    if settings.is_watched() || !super::guard::are_regions() {
+        log::warn!(
+            "green: overflows of stacks are not isolated: that needs guard regions (Linux 6.13), and neither switch \
+             hooks nor GREEN_CHECK_LIFO"
+        );
         return;
     }
     let own = own_code().filter(|own| !contains(own, libc::memcpy as *const () as usize));
@@ -54,7 +70,33 @@ pub(super) fn prepare() {
             "green: overflows of stacks cannot be isolated: the C library's code is not apart from the program's"
         );
     }
+    IS_ON.store(own.is_some(), Ordering::Relaxed);
     drop(OWN_CODE.set(own.unwrap_or_default()));
+}
+
+/// Whether overflows are isolated.
+static IS_ON: AtomicBool = AtomicBool::new(false);
+
+/// Has an overflow come now, if the stack may not be enough for a section of the runtime that must not stop half way.
+#[inline]
+pub(crate) fn make_room() {
+    if IS_ON.load(Ordering::Relaxed) {
+        carrier::make_room();
+    }
+}
+
+thread_local! {
+    /// The signals that are blocked on a hub's OS thread.
+    static HUB_MASK: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+}
+
+/// Remembers which signals the calling OS thread, a hub's, has blocked.
+pub(crate) fn remember_mask() {
+    let mut mask = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: a null new mask only reads the old one, into memory of the right type.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), mask.as_mut_ptr()) };
+    // SAFETY: zeroed is a valid mask, and the call filled it in.
+    HUB_MASK.set(Some(unsafe { mask.assume_init() }));
 }
 
 /// Whether the green thread that runs may be left where it stands.
@@ -69,18 +111,17 @@ pub(super) fn is_possible(context: *const libc::c_void) -> bool {
     program_counter(context).is_some_and(|counter| contains(own, counter))
         && !std::thread::panicking()
         && !panics::in_hook()
+        && HUB_MASK.get().is_some()
+        && carrier::can_abandon()
 }
 
-/// Leaves the green thread that runs where it stands. Returns only if that is impossible.
-pub(super) fn leave(signal: libc::c_int) {
-    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: initialises the set.
-    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    // SAFETY: as above; the signal is a valid one.
-    unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
-    // The handler does not return, which would do this.
-    // SAFETY: the set is initialised.
-    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut()) };
+/// Leaves the green thread that runs where it stands, after [`is_possible`].
+pub(super) fn leave() {
+    // What the handlers that do not return would do.
+    if let Some(mask) = HUB_MASK.get() {
+        // SAFETY: the mask came from the same call.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, ptr::null_mut()) };
+    }
     carrier::abandon_running();
 }
 

@@ -29,4 +29,5 @@ mod stack;
 
 pub(crate) use call_site::call_site;
 pub(crate) use carrier::{Carrier, prefetch};
+pub(crate) use isolate::make_room;
 pub(crate) use pinned::Pinned;

@@ -74,6 +74,7 @@ fn handler(signal: libc::c_int) -> libc::sigaction {
 /// Gives the calling OS thread an alternate signal stack if it has none: the report cannot run on the
 /// stack that overflowed.
 pub(crate) fn ensure_signal_stack() {
+    isolate::remember_mask();
     let mut current = MaybeUninit::<libc::stack_t>::zeroed();
     // SAFETY: a null new stack only reads the old one, into memory of the right type.
     unsafe { libc::sigaltstack(ptr::null(), current.as_mut_ptr()) };
@@ -110,7 +111,7 @@ extern "C" fn on_fault(
         let is_isolated = isolate::is_possible(context);
         report(stack_size, is_isolated);
         if is_isolated {
-            isolate::leave(signal);
+            isolate::leave();
         }
         std::process::abort();
     }

@@ -7,6 +7,7 @@ use std::borrow::Borrow;
 use std::time::Duration;
 
 use super::Greenlet;
+use crate::engine::make_room;
 use crate::error::Failure;
 use crate::interrupt;
 use crate::park::Caller;
@@ -22,6 +23,7 @@ impl<T> Greenlet<T> {
     ///
     /// Under `panic = "abort"`, if it has started.
     pub fn kill_nowait(&self) {
+        make_room();
         if self.control().kill_new() {
             self.record.publish(self.control(), Err(Failure::Killed));
             if let Some(hub) = sched::hubs().get(self.control().hub()) {

@@ -214,7 +214,10 @@ impl<T> Packet<T> {
 
 impl<T: 'static> Payload for Packet<T> {
     fn overflowed(&self, control: &Control) {
-        self.publish(control, Err(Failure::StackOverflow));
+        // One that was killed before it ran has ended, while its closure was dropped.
+        if !control.is_finished() {
+            self.publish(control, Err(Failure::StackOverflow));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::packet::{Packet, failure};
 use super::{Greenlet, local};
+use crate::engine::make_room;
 use crate::error::Failure;
 use crate::sched::control::{Control, Identity, Mobility};
 use crate::sched::record::{self, SendRunner};
@@ -62,6 +63,7 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
+    make_room();
     let own =
         sched::current().expect("spawn_local outside a green thread: wrap main in green::run");
     let local = own.hub;
@@ -178,6 +180,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    make_room();
     let local = sched::local();
     if local.is_none() {
         hub::start();
@@ -217,6 +220,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    make_room();
     let local = sched::local();
     if local.is_none() {
         hub::start();

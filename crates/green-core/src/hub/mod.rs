@@ -18,8 +18,6 @@
 //!    has just given a start to.
 //! 2. Nothing in the loop blocks but the poll.
 
-mod trim;
-
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,8 +26,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use trim::Trimmer;
-
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::config::{self, Settings};
@@ -37,6 +33,7 @@ use crate::engine::{self, Carrier};
 use crate::panics;
 use crate::park::Caller;
 use crate::reactor::{self, Events};
+use crate::sched::carriers::Carriers;
 use crate::sched::control::label;
 use crate::sched::interrupts::Interrupts;
 use crate::sched::ready::Ready;
@@ -45,7 +42,10 @@ use crate::sched::slot::{Slot, SlotLocal};
 use crate::sched::stack_usage;
 use crate::sched::timers::{Due, Timers};
 use crate::sched::word::Outcome;
-use crate::sched::{self, HubShared, Local, Message, Work, count, count_down};
+use crate::sched::{self, Counters, HubShared, Local, Message, Work, count, count_down};
+use trim::Trimmer;
+
+mod trim;
 
 /// Switches after which a hub polls even though work is ready.
 const SWITCHES: u32 = 256;
@@ -117,7 +117,7 @@ struct Hub {
     messages: Vec<Message>,
     /// Events taken from the poller; kept for its memory.
     events: Events,
-    /// Timers taken from the heap; empty between turns, kept for its memory.
+    /// Timers that are due; empty between turns, kept for its memory.
     due: Vec<Due>,
     /// Gives back memory.
     trimmer: Trimmer,
@@ -136,8 +136,14 @@ impl Hub {
     /// Runs what is ready, for one turn's share: first those whose time has come. The others have a share of their own,
     /// so neither keeps the other from running.
     fn run_ready(&self) {
+        if !self.local.held.borrow().is_empty() {
+            self.start_held(|slots, stack_size, counters| slots.take(stack_size, counters));
+        }
         // Nothing is added to these meanwhile: their number is limit enough.
-        self.run_queue(&self.local.timed, u32::MAX);
+        let timed = u32::try_from(self.local.timed.len()).unwrap_or(u32::MAX);
+        self.local.may_chain.set(false);
+        self.run_queue(&self.local.timed, timed.max(SWITCHES));
+        self.local.may_chain.set(true);
         self.run_queue(&self.local.ready, SWITCHES);
     }
 
@@ -209,6 +215,11 @@ impl Hub {
         let counters = &self.local.shared.counters;
         count(&counters.left, 1);
         count(&counters.isolated, 1);
+        count_down(&counters.carriers, 1);
+        if self.local.is_measured {
+            let size = own.carrier.stack_size();
+            own.running(|running| stack_usage::note(running.control().site(), size, size));
+        }
         self.local.timers(|timers| timers.clear(own.slot()));
         own.running(Running::overflowed);
     }
@@ -230,11 +241,15 @@ impl Hub {
         local
             .carriers
             .take(stack_size, &local.shared.counters)
-            .or_else(|| self.new_slot(stack_size))
+            .or_else(|| self.more_slots(stack_size))
     }
 
-    fn new_slot(&self, stack_size: usize) -> Option<&'static Slot> {
+    fn more_slots(&self, stack_size: usize) -> Option<&'static Slot> {
         let local = self.local;
+        let counters = &local.shared.counters;
+        if let Some(slot) = local.carriers.take_back(stack_size, counters) {
+            return Some(slot);
+        }
         let slot = match local.carriers.take_retired(stack_size) {
             Some(slot) => {
                 if slot.local.get().carrier.renew(carrier_body).is_err() {
@@ -272,23 +287,21 @@ impl Hub {
         count(&self.local.shared.counters.held, 1);
     }
 
-    /// Starts green threads that wait for a carrier, if there is room for one again.
+    /// Starts green threads that wait for a carrier, on what `find` finds.
     #[cold]
-    fn retry_held(&self) {
+    fn start_held(&self, find: impl Fn(&Carriers, usize, &Counters) -> Option<&'static Slot>) {
+        let local = self.local;
         for _ in 0..SWITCHES {
-            let held = &self.local.held;
-            let Some(stack_size) = held
-                .borrow()
-                .front()
-                .map(|start| start.control().stack_size())
-            else {
+            let size = |start: &Runner| start.control().stack_size();
+            let Some(stack_size) = local.held.borrow().front().map(size) else {
                 return;
             };
-            let Some(slot) = self.idle_slot(stack_size) else {
+            let counters = &local.shared.counters;
+            let Some(slot) = find(&local.carriers, stack_size, counters) else {
                 return;
             };
-            self.local.next.set(held.borrow_mut().pop_front());
-            count_down(&self.local.shared.counters.held, 1);
+            local.next.set(local.held.borrow_mut().pop_front());
+            count_down(&counters.held, 1);
             self.resume(slot);
         }
     }
@@ -341,12 +354,15 @@ impl Hub {
             return;
         }
         let trim_at = self.trimmer.turn(self.local, now);
-        if trim_at.is_some() && !self.local.held.borrow().is_empty() {
-            self.retry_held();
+        if !self.local.held.borrow().is_empty() {
+            self.start_held(|_, stack_size, _| self.idle_slot(stack_size));
+            if self.local.ready.len() + self.local.timed.len() != 0 {
+                return;
+            }
         }
         let next = [self.local.timers(Timers::next), trim_at];
         let next = next.into_iter().flatten().min();
-        let timeout = next.map(|at| at.saturating_duration_since(now.unwrap_or_else(Instant::now)));
+        let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         if self.local.shared.inbox().prepare_sleep() {
             SLEEPING.fetch_add(1, Ordering::Relaxed);
             reactor.poll(&mut self.events, timeout);
@@ -405,20 +421,19 @@ fn carrier_body() {
 /// The start that a carrier may go on with: one that waits for a carrier, or the head of the FIFO.
 fn next_start(own: &'static SlotLocal) -> Option<Runner> {
     let local = own.hub;
+    let left = local.switches_left.get();
+    if left <= 1 || !local.may_chain.get() {
+        return None;
+    }
     let stack_size = own.carrier.stack_size();
     let mut held = local.held.borrow_mut();
-    if let Some(index) = held
-        .iter()
-        .position(|start| start.control().stack_size() == stack_size)
-    {
+    let fits = |start: &Runner| start.control().stack_size() == stack_size;
+    if let Some(index) = held.iter().position(fits) {
+        local.switches_left.set(left - 1);
         count_down(&local.shared.counters.held, 1);
         return held.remove(index);
     }
     drop(held);
-    let left = local.switches_left.get();
-    if left <= 1 {
-        return None;
-    }
     let start = local.ready.pop_start(stack_size)?;
     local.switches_left.set(left - 1);
     count(&local.shared.counters.switches, 1);

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::{Interrupt, Opened, Park, Wait, Wake, no_park_violation, watched};
-use crate::panics;
 use crate::sched::interrupts::Interrupts;
 use crate::sched::slot::{SlotLocal, Waiting};
 use crate::sched::waiter::Waiter;
 use crate::sched::word::{Mode, Outcome};
 use crate::sched::{self, Local, WaitFor, Work};
+use crate::{engine, panics};
 
 /// The green thread that runs.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,7 @@ impl Green {
     /// Lets everything that is ready run first, once; interrupts stay pending.
     #[inline(always)] // See `Carrier::park`.
     fn give_way(self) {
+        engine::make_room();
         self.own.hub.push(Work::Resume(self.own.slot()));
         self.suspend(WaitFor::Yield, 0);
     }

@@ -27,6 +27,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::atomic_ref::AtomicRef;
+use crate::engine::make_room;
 use crate::sched::HubShared;
 use source::Source;
 use sys::Poller;
@@ -139,6 +140,7 @@ impl Watch {
     /// Has the hub with this number watch the descriptor.
     #[cold]
     fn change(&self, hub: usize, fd: BorrowedFd<'_>) -> io::Result<&'static Source> {
+        make_room();
         let _changing = self.changing.lock();
         if let Some(source) = self.source() {
             if source.home() != hub {

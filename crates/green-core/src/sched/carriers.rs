@@ -17,6 +17,8 @@ use super::{Counters, count, count_down};
 pub(crate) struct Carriers {
     /// By stack size, in bytes.
     classes: RefCell<BTreeMap<usize, Class>>,
+    /// Idle ones that are to be retired, as they lie in memory.
+    surplus: RefCell<Vec<&'static Slot>>,
     /// Whether a carrier has become idle since the last look.
     is_changed: Cell<bool>,
 }
@@ -30,14 +32,6 @@ struct Class {
     low: usize,
     /// Slots without a stack.
     retired: Vec<&'static Slot>,
-}
-
-/// What a look has found.
-pub(crate) struct Found {
-    /// Carriers to be retired, which wait no more.
-    pub(crate) surplus: Vec<&'static Slot>,
-    /// Whether another look may find more.
-    pub(crate) look_again: bool,
 }
 
 /// How long a carrier has to be idle before it can be surplus.
@@ -74,6 +68,31 @@ impl Carriers {
         count(&counters.idle_carriers, 1);
     }
 
+    /// Takes a carrier with a stack of this size that was to be retired.
+    pub(crate) fn take_back(
+        &self,
+        stack_size: usize,
+        counters: &Counters,
+    ) -> Option<&'static Slot> {
+        let mut surplus = self.surplus.borrow_mut();
+        let fits = |slot: &&'static Slot| slot.local.get().carrier.stack_size() == stack_size;
+        let index = surplus.iter().rposition(fits)?;
+        count_down(&counters.idle_carriers, 1);
+        Some(surplus.remove(index))
+    }
+
+    /// Takes the next carrier that is to be retired.
+    pub(crate) fn take_surplus(&self, counters: &Counters) -> Option<&'static Slot> {
+        let slot = self.surplus.borrow_mut().pop()?;
+        count_down(&counters.idle_carriers, 1);
+        Some(slot)
+    }
+
+    /// Whether carriers are to be retired.
+    pub(crate) fn has_surplus(&self) -> bool {
+        !self.surplus.borrow().is_empty()
+    }
+
     /// Takes a slot whose carrier was retired.
     pub(crate) fn take_retired(&self, stack_size: usize) -> Option<&'static Slot> {
         self.classes
@@ -94,14 +113,12 @@ impl Carriers {
             .push(slot);
     }
 
-    /// Surplus carriers are to be kept after all.
-    pub(crate) fn put_back(&self, slots: Vec<&'static Slot>, counters: &Counters) {
-        count(&counters.idle_carriers, slots.len() as u64);
+    /// A surplus carrier is to be kept after all.
+    pub(crate) fn put_back(&self, slot: &'static Slot, counters: &Counters) {
+        count(&counters.idle_carriers, 1);
+        let stack_size = slot.local.get().carrier.stack_size();
         let mut classes = self.classes.borrow_mut();
-        for slot in slots {
-            let stack_size = slot.local.get().carrier.stack_size();
-            classes.entry(stack_size).or_default().idle.push(slot);
-        }
+        classes.entry(stack_size).or_default().idle.push(slot);
     }
 
     /// Whether a look may find something.
@@ -110,17 +127,18 @@ impl Carriers {
         self.is_changed.get()
     }
 
-    /// Finds the surplus. Those that have been idle as long and stay give back what they used of their stacks beyond
-    /// what is usual. With `is_short`, there is no room for stacks of another size.
-    pub(crate) fn look(&self, counters: &Counters, is_short: bool) -> Found {
-        let keep = if is_short { 0 } else { KEEP };
-        let mut found = Found {
-            surplus: Vec::new(),
-            look_again: self.is_changed.replace(false),
+    /// Finds the surplus; true if another look may find more. Those that have been idle as long and stay give back what
+    /// they used of their stacks beyond what is usual. If there is no `room` for more stacks, none is kept.
+    pub(crate) fn look(&self, room: Room) -> bool {
+        let keep = match room {
+            Room::Enough => KEEP,
+            Room::None => 0,
         };
+        let mut look_again = self.is_changed.replace(false);
+        let mut found = self.surplus.borrow_mut();
         for class in self.classes.borrow_mut().values_mut() {
             let surplus = class.low.saturating_sub(keep);
-            found.surplus.extend(class.idle.drain(..surplus));
+            found.extend(class.idle.drain(..surplus));
             for slot in class.idle.iter().take((class.low - surplus).min(KEEP)) {
                 let carrier = &slot.local.get().carrier;
                 if !carrier.is_trim() {
@@ -130,10 +148,18 @@ impl Carriers {
             class.low = class.idle.len();
             if surplus != 0 {
                 class.idle.shrink_to(2 * class.low);
-                found.look_again = true;
+                look_again = true;
             }
         }
-        count_down(&counters.idle_carriers, found.surplus.len() as u64);
-        found
+        found.sort_by_cached_key(|slot| slot.local.get().carrier.position());
+        look_again
     }
+}
+
+/// Whether the system has room for more stacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Enough,
+    /// Green threads wait for one.
+    None,
 }

@@ -221,6 +221,8 @@ pub(crate) struct Local {
     pub(crate) parked_unwinding: Cell<bool>,
     /// Switches until the next poll.
     pub(crate) switches_left: Cell<u32>,
+    /// Whether a carrier may go on with a start when its green thread has ended.
+    pub(crate) may_chain: Cell<bool>,
     /// When the loop last looked at the clock, in nanoseconds of the runtime's clock.
     pub(crate) now: Cell<u64>,
     /// I/O operations of the running green thread since it was resumed.
@@ -259,6 +261,7 @@ impl Local {
             timers: RefCell::new(Timers::default()),
             parked_unwinding: Cell::new(false),
             switches_left: Cell::new(0),
+            may_chain: Cell::new(false),
             now: Cell::new(0),
             operations: Cell::new(0),
             looked_at: Cell::new(None),

@@ -10,6 +10,7 @@ use super::record::{Runner, SendRunner};
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Ready {
+    /// The head runs next.
     work: RefCell<VecDeque<Work>>,
     /// How many of it are starts.
     starts: Cell<usize>,

@@ -21,6 +21,9 @@ struct Listed {
     ended: u64,
 }
 
+/// Room for so many is not worth giving back.
+const CROWD: usize = 4096;
+
 /// The green threads that run on `may`.
 pub(crate) static MIGRATING: Registry = Registry::new();
 
@@ -56,7 +59,10 @@ impl Registry {
 
     /// Gives back memory after a crowd.
     pub(crate) fn shrink(&self) {
-        self.listed.lock().live.shrink_to_fit();
+        let mut listed = self.listed.lock();
+        if listed.live.capacity() > CROWD && listed.live.len() < listed.live.capacity() / 8 {
+            listed.live.shrink_to_fit();
+        }
     }
 
     /// The live green threads.

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
+use crate::engine::make_room;
 use crate::interrupt;
 use crate::park::{Caller, Green, Park, Wait, Wake};
 use crate::sched::WaitFor;
 
 /// Suspends the caller for at least `duration`; zero is [`yield_now`].
 ///
-/// A span beyond what the clock can express is for ever.
+/// A hub waits for whole milliseconds, rounded up: a sleep ends half a millisecond late on average. A span beyond what the clock can express is for ever.
 ///
 /// # Blocking
 ///
@@ -64,6 +65,7 @@ pub fn yield_now() {
 }
 
 fn sleep_till(deadline: Deadline) {
+    make_room();
     let caller = Caller::current();
     let wait = Wait::new(WaitFor::Sleep, deadline);
     let wake = match caller.begin(wait.mode) {

@@ -45,6 +45,8 @@ mod tests;
 
 use std::fmt;
 
+#[cfg(not(green_loom))]
+use crate::engine::make_room;
 use crate::list::List;
 #[cfg(not(green_loom))]
 use crate::park::Green;
@@ -130,6 +132,10 @@ pub(crate) fn wake(notified: Option<Notified>) -> bool {
     notified.map(Notified::wake).is_some()
 }
 
+/// No stacks of ours in a model.
+#[cfg(green_loom)]
+fn make_room() {}
+
 /// Why a wait ended without what it waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotReady {
@@ -164,6 +170,7 @@ impl<S> Monitor<S> {
     /// Takes the lock, for a short critical section.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, S> {
+        make_room();
         self.state.lock()
     }
 
@@ -187,6 +194,7 @@ impl<S> Monitor<S> {
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
         mut ready: impl FnMut(&mut S) -> Option<R>,
     ) -> Result<R, NotReady> {
+        make_room();
         let mut state = self.state.lock();
         if let Some(result) = ready(&mut state) {
             return Ok(result);
@@ -248,6 +256,7 @@ impl<S> Monitor<S> {
         ready: impl FnOnce(&mut S) -> Option<R>,
         then: impl FnOnce(),
     ) -> Result<Option<R>, NotReady> {
+        make_room();
         #[cfg(not(green_loom))]
         if let Some(green) = Green::current() {
             return self.wait_once_as(green, &wait, queue, ready, then);
@@ -281,6 +290,7 @@ impl<S> Monitor<S> {
         queue: impl Fn(&mut S) -> &mut WaitQueue,
         first: impl FnOnce(&mut S),
     ) -> usize {
+        make_room();
         let mut state = self.state.lock();
         first(&mut state);
         if queue(&mut state).is_empty() {

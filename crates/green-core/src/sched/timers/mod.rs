@@ -14,10 +14,12 @@
 //! 2. An entry whose time is not its slot's `armed` is stale and skipped.
 //! 3. Stale entries are at most as many as live ones, plus a constant: past that the wheel is cleared of them.
 //!
-//! Equal deadlines fire in the order in which they were set. Times are in nanoseconds of the runtime's clock, from 1
+//! Equal deadlines fire in the order in which they were set, as far as their slots had no earlier entries. Times are in nanoseconds of the runtime's clock, from 1
 //! on; 0 is none.
 
 mod wheel;
+#[cfg(test)]
+mod wheel_tests;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -26,8 +26,8 @@ pub(super) struct Wheel<T> {
     tick: u64,
     /// What is due at that tick, or before.
     near: BinaryHeap<Entry<T>>,
-    /// Level 0 first. Made when the first entry needs it.
-    levels: Vec<Level<T>>,
+    /// Level 0 first.
+    levels: Box<[Level<T>]>,
     /// How many entries there are.
     len: usize,
     /// Orders entries of equal time.
@@ -37,21 +37,29 @@ pub(super) struct Wheel<T> {
 /// Something with a time.
 #[derive(Debug)]
 struct Entry<T> {
+    /// When.
     at: u64,
+    /// Its place among those of the same time.
     sequence: u64,
+    /// What.
     what: T,
 }
 
+/// The buckets of one span of time.
 #[derive(Debug)]
 struct Level<T> {
     /// Which buckets have entries, by bit.
     occupied: u64,
+    /// By their part of the tick.
     buckets: [Bucket<T>; BUCKETS],
 }
 
+/// What is due in one span of time.
 #[derive(Debug)]
 struct Bucket<T> {
+    /// Not later than any entry; the end of time if there is none.
     earliest: u64,
+    /// In the order in which they came.
     entries: Vec<Entry<T>>,
 }
 
@@ -71,7 +79,7 @@ impl<T> Default for Wheel<T> {
         Self {
             tick: 0,
             near: BinaryHeap::new(),
-            levels: Vec::new(),
+            levels: (0..LEVELS).map(|_| Level::new()).collect(),
             len: 0,
             sequence: 0,
         }
@@ -174,6 +182,7 @@ impl<T> Wheel<T> {
                 self.len += bucket.entries.len();
                 if bucket.entries.is_empty() {
                     level.occupied &= !(1 << index);
+                    bucket.earliest = u64::MAX;
                 }
             }
         }
@@ -195,9 +204,6 @@ impl<T> Wheel<T> {
         if tick <= self.tick {
             self.near.push(entry);
             return;
-        }
-        if self.levels.is_empty() {
-            self.levels.extend((0..LEVELS).map(|_| Level::new()));
         }
         let highest = (tick ^ self.tick).ilog2();
         let level = highest / GROUP;
@@ -287,93 +293,3 @@ impl<T> PartialEq for Entry<T> {
 }
 
 impl<T> Eq for Entry<T> {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A small generator, the same numbers every time.
-    fn random(state: &mut u64) -> u64 {
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        *state
-    }
-
-    /// All that is due at `now`.
-    fn due(wheel: &mut Wheel<u64>, now: u64) -> Vec<(u64, u64)> {
-        std::iter::from_fn(|| wheel.pop(now, |_| ())).collect()
-    }
-
-    #[test]
-    fn everything_comes_out_in_order_and_at_its_time() {
-        let mut state = 0x9e37_79b9_7f4a_7c15;
-        for round in 0..200 {
-            let mut wheel = Wheel::default();
-            let mut model = Vec::new();
-            let mut now = random(&mut state) >> (round % 60);
-            for step in 0..400_u64 {
-                let span = random(&mut state) >> (random(&mut state) % 64);
-                let at = now.saturating_add(span);
-                wheel.push(at, step);
-                model.push((at, step));
-                if random(&mut state).is_multiple_of(4) {
-                    now = now.saturating_add(random(&mut state) >> (random(&mut state) % 64));
-                    model.sort_unstable();
-                    let n = model.partition_point(|&(at, _)| at <= now);
-                    let expected: Vec<_> = model.drain(..n).collect();
-                    assert_eq!(due(&mut wheel, now), expected);
-                    assert_eq!(wheel.len(), model.len());
-                    let first = model.first().map(|&(at, _)| at);
-                    assert!(
-                        wheel.earliest() <= first && wheel.earliest().is_some() == first.is_some()
-                    );
-                    wheel.settle(|_, _| true, |_, at| Some(at));
-                    assert_eq!(wheel.earliest(), first);
-                }
-            }
-            model.sort_unstable();
-            assert_eq!(due(&mut wheel, u64::MAX), model);
-            assert_eq!(wheel.earliest(), None);
-        }
-    }
-
-    #[test]
-    fn equal_times_come_out_as_they_went_in() {
-        let mut wheel = Wheel::default();
-        for n in 0..100 {
-            wheel.push(5 << 40, n);
-            // Some are dealt out again meanwhile.
-            assert!(wheel.pop((5 << 40) - 1 - (99 - n), |_| ()).is_none());
-        }
-        let all = due(&mut wheel, 5 << 40);
-        assert!(all.iter().map(|&(_, n)| n).eq(0..100));
-    }
-
-    #[test]
-    fn settling_drops_and_moves() {
-        let mut wheel = Wheel::default();
-        for n in 0..10 {
-            wheel.push(n << 30, n);
-        }
-        // The even ones are cancelled, the odd ones wait ten times as long.
-        let wanted = |n: &u64| (n % 2 == 1).then_some((n * 10) << 30);
-        wheel.settle(|n, at| wanted(n) == Some(at), |n, _| wanted(n));
-        assert_eq!(wheel.earliest(), Some(10 << 30));
-        assert_eq!(wheel.len(), 5, "all had to be looked at");
-        wheel.retain(|n, _| *n > 4);
-        assert_eq!(wheel.len(), 3);
-        let all: Vec<_> = [5, 7, 9].map(|n| ((n * 10) << 30, n)).into();
-        assert_eq!(due(&mut wheel, u64::MAX), all);
-    }
-
-    #[test]
-    fn the_end_of_time_is_accepted() {
-        let mut wheel = Wheel::default();
-        wheel.push(u64::MAX, 1);
-        wheel.push(0, 2);
-        assert_eq!(due(&mut wheel, 1), [(0, 2)]);
-        assert_eq!(wheel.earliest(), Some(u64::MAX));
-        assert_eq!(due(&mut wheel, u64::MAX), [(u64::MAX, 1)]);
-    }
-}
