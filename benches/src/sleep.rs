@@ -120,6 +120,9 @@ pub(crate) struct Nap {
     pub(crate) length: Duration,
 }
 
+/// The shortest sleep of all.
+const SHORTEST: Duration = Duration::from_micros(1);
+
 impl Naps {
     fn new(tasks: usize, span: Span) -> Self {
         Self {
@@ -143,7 +146,8 @@ impl Naps {
         Nap {
             index,
             start: Instant::now(),
-            length: shortest + spread.mul_f64(f64::from(hash) / f64::from(u32::MAX)),
+            // Never zero: that is a yield, which waits for its turn, not for the clock.
+            length: SHORTEST + shortest + spread.mul_f64(f64::from(hash) / f64::from(u32::MAX)),
         }
     }
 
