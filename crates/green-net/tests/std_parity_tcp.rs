@@ -7,81 +7,19 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[macro_use]
+mod support;
+
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use green_core::event::Event;
 use green_core::queue::Queue;
 
 /// Longer than anything takes that is not stuck.
 const LONG: Duration = Duration::from_secs(20);
-
-/// Defines the tests three times over.
-macro_rules! parity {
-    ($(fn $name:ident() $body:block)*) => {
-        mod on_std {
-            use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
-            use std::net::*;
-            use std::os::fd::*;
-            use std::time::Instant;
-            use super::os_threads::spawn;
-            use super::*;
-            $(#[test] fn $name() $body)*
-        }
-
-        mod on_an_os_thread {
-            use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
-            use green_net::*;
-            use std::os::fd::*;
-            use std::time::Instant;
-            use super::os_threads::spawn;
-            use super::*;
-            $(#[test] fn $name() $body)*
-        }
-
-        mod on_a_green_thread {
-            use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
-            use green_net::*;
-            use std::os::fd::*;
-            use std::time::Instant;
-            use super::green_threads::spawn;
-            use super::*;
-            $(#[test] fn $name() { green_core::run(|| $body) })*
-        }
-    };
-}
-
-mod os_threads {
-    //! `spawn` for the first two ways.
-
-    pub(crate) struct Handle<T>(std::thread::JoinHandle<T>);
-
-    impl<T> Handle<T> {
-        pub(crate) fn join(self) -> T {
-            self.0.join().unwrap()
-        }
-    }
-
-    pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Handle<T> {
-        Handle(std::thread::spawn(f))
-    }
-}
-
-mod green_threads {
-    //! `spawn` for the third.
-
-    pub(crate) struct Handle<T>(green_core::Greenlet<T>);
-
-    impl<T: Send + 'static> Handle<T> {
-        pub(crate) fn join(self) -> T {
-            self.0.into_result().unwrap()
-        }
-    }
-
-    pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Handle<T> {
-        Handle(green_core::spawn(f))
-    }
-}
 
 /// A connected pair: what connected, what was accepted.
 macro_rules! pair {
