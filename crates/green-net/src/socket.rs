@@ -137,8 +137,21 @@ pub(crate) fn is_deadline(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
-/// A new TCP socket for addresses like `addr`; closed on exec.
-pub(crate) fn tcp_socket(addr: SocketAddr, flags: SocketFlags) -> io::Result<OwnedFd> {
+/// What an operation says when its time is up: as on Linux, where it is `EAGAIN`.
+pub(crate) fn would_block_at_deadline(error: io::Error) -> io::Error {
+    if is_deadline(&error) {
+        io::ErrorKind::WouldBlock.into()
+    } else {
+        error
+    }
+}
+
+/// A new socket of a kind, for addresses like `addr`; closed on exec.
+pub(crate) fn new_socket(
+    addr: SocketAddr,
+    kind: SocketType,
+    flags: SocketFlags,
+) -> io::Result<OwnedFd> {
     let family = if addr.is_ipv4() {
         AddressFamily::INET
     } else {
@@ -146,7 +159,7 @@ pub(crate) fn tcp_socket(addr: SocketAddr, flags: SocketFlags) -> io::Result<Own
     };
     Ok(socket_with(
         family,
-        SocketType::STREAM,
+        kind,
         flags | SocketFlags::CLOEXEC,
         None,
     )?)

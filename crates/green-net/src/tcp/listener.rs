@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use green_core::io::Io;
-use rustix::net::{SocketFlags, bind, listen, sockopt};
+use rustix::net::{SocketFlags, SocketType, bind, listen, sockopt};
 
 use super::{Incoming, TcpStream};
 use crate::addr::{ToSocketAddrs, each_addr};
@@ -97,7 +97,7 @@ impl TcpListener {
     /// ```
     pub fn bind_with<A: ToSocketAddrs>(addr: A, options: ListenOptions) -> io::Result<Self> {
         each_addr(addr, |addr| {
-            let fd = socket::tcp_socket(addr, SocketFlags::NONBLOCK)?;
+            let fd = socket::new_socket(addr, SocketType::STREAM, SocketFlags::NONBLOCK)?;
             sockopt::set_socket_reuseaddr(&fd, true)?;
             if options.reuse_port {
                 sockopt::set_socket_reuseport(&fd, true)?;

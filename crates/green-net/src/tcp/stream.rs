@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use green_core::io::Io;
 use rustix::net::sockopt::{self, Timeout};
-use rustix::net::{self as sys, SocketFlags};
+use rustix::net::{self as sys, SocketFlags, SocketType};
 
 use crate::addr::{ToSocketAddrs, each_addr};
 use crate::socket::{self, Modes};
@@ -85,7 +85,8 @@ impl TcpStream {
     }
 
     fn connect_to(addr: SocketAddr, deadline: Option<Instant>) -> io::Result<Self> {
-        let io = Io::new(socket::tcp_socket(addr, SocketFlags::NONBLOCK)?);
+        let fd = socket::new_socket(addr, SocketType::STREAM, SocketFlags::NONBLOCK)?;
+        let io = Io::new(fd);
         socket::begin_connect(io.as_fd(), addr)?;
         io.write_with(|| deadline, |fd| socket::connected(fd.as_fd()))?;
         socket::set_nonblocking(io.as_fd(), false)?;
@@ -215,7 +216,7 @@ impl TcpStream {
             || self.deadline(Timeout::Recv),
             |fd| socket::try_peek(fd.as_fd(), buf),
         );
-        result.map_err(would_block_at_deadline)
+        result.map_err(socket::would_block_at_deadline)
     }
 
     /// Sends small segments at once, or collects them; [`std::net::TcpStream::set_nodelay`].
@@ -346,7 +347,7 @@ impl TcpStream {
             || self.deadline(Timeout::Recv),
             |fd| attempt(fd.as_fd()),
         );
-        result.map_err(would_block_at_deadline)
+        result.map_err(socket::would_block_at_deadline)
     }
 
     /// Writes `asked` bytes at most, with attempts that do not block.
@@ -365,7 +366,7 @@ impl TcpStream {
             || self.deadline(Timeout::Send),
             |fd| attempt(fd.as_fd()),
         );
-        result.map_err(would_block_at_deadline)
+        result.map_err(socket::would_block_at_deadline)
     }
 }
 
@@ -489,12 +490,3 @@ impl From<TcpStream> for net::TcpStream {
 // What a panic can leave behind is a wake-up too many.
 impl UnwindSafe for TcpStream {}
 impl RefUnwindSafe for TcpStream {}
-
-/// What a read or a write says when its time is up: as on Linux, where it is `EAGAIN`.
-fn would_block_at_deadline(error: io::Error) -> io::Error {
-    if socket::is_deadline(&error) {
-        io::ErrorKind::WouldBlock.into()
-    } else {
-        error
-    }
-}
