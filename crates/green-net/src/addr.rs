@@ -169,6 +169,17 @@ pub(crate) fn each_addr<A: ToSocketAddrs, T>(
     Err(last.unwrap_or_else(|| invalid("could not resolve to any addresses")))
 }
 
+/// The first address.
+///
+/// # Errors
+///
+/// `InvalidInput` if there is none; what the resolver says.
+pub(crate) fn first_addr<A: ToSocketAddrs>(addr: A) -> io::Result<SocketAddr> {
+    addr.to_socket_addrs()?
+        .next()
+        .ok_or_else(|| invalid("no addresses to send data to"))
+}
+
 fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what)
 }

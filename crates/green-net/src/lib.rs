@@ -29,16 +29,16 @@
 //! | `net::Incoming` | [`Incoming`] | none |
 //! | `net::ToSocketAddrs` | [`ToSocketAddrs`] | a trait of its own with std's impls: names are resolved on the blocking pool |
 //! | `os::linux::net::TcpStreamExt` | [`os_linux::TcpStreamExt`] | a trait of its own: std's is sealed |
-//! | `net::UdpSocket` | std's | not green yet: it blocks its OS thread, and with it a hub |
+//! | `net::UdpSocket` | [`UdpSocket`] | a timeout has no OS error code |
 //! | `net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, Shutdown, AddrParseError}` | std's | none |
 //! | `net::{IntoIncoming, hostname}` | none | unstable in std |
 //!
 //! # How it works
 //!
 //! A socket is in a [`green_core::io::Io`]: an operation is tried with `MSG_DONTWAIT`, and waits for
-//! readiness if it would block. So a stream's descriptor stays in blocking mode, and whoever else has
-//! it, say a child process, finds what std would have left there. Only a listener, for which there is no
-//! such flag, is in non-blocking mode underneath.
+//! readiness if it would block. So the descriptor of a stream or a datagram socket stays in blocking mode,
+//! and whoever else has it, say a child process, finds what std would have left there. Only a listener, for
+//! which there is no such flag, is in non-blocking mode underneath.
 
 mod addr;
 pub mod os_linux;
@@ -46,11 +46,12 @@ mod resolve;
 #[expect(unsafe_code, reason = "`FromRawFd` has an unsafe function")]
 mod socket;
 mod tcp;
+mod udp;
 
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
-    UdpSocket,
 };
 
 pub use addr::ToSocketAddrs;
 pub use tcp::{Incoming, ListenOptions, TcpListener, TcpStream};
+pub use udp::UdpSocket;

@@ -1,8 +1,8 @@
-//! What streams and listeners share: attempts that do not block, modes, addresses, raw descriptors.
+//! What the sockets share: attempts that do not block, modes, addresses, raw descriptors.
 //!
-//! The descriptor of a stream is in blocking mode unless the user asked otherwise, so every attempt asks
-//! for `MSG_DONTWAIT`. That also keeps the kernel's own timeouts out of it: they are set so that whoever
-//! gets the descriptor finds them, and measured here.
+//! The descriptor of a stream or a datagram socket is in blocking mode unless the user asked otherwise, so
+//! every attempt asks for `MSG_DONTWAIT`. That also keeps the kernel's own timeouts out of it: they are set
+//! so that whoever gets the descriptor finds them, and measured here.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
@@ -16,8 +16,8 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny,
-    SocketFlags, SocketType, acceptfrom_with, connect, getpeername, getsockname, recv, recvmsg,
-    send, sendmsg, socket_with,
+    SocketFlags, SocketType, acceptfrom_with, connect, getpeername, getsockname, recv, recvfrom,
+    recvmsg, send, sendmsg, sendto, socket_with,
 };
 
 use crate::tcp::{TcpListener, TcpStream};
@@ -25,7 +25,7 @@ use crate::tcp::{TcpListener, TcpStream};
 /// How many buffers one system call takes.
 const MAX_BUFFERS: usize = 1024;
 
-/// The modes of a stream, shared by the handles that `try_clone` makes of it, as in the kernel.
+/// The modes of a stream or a datagram socket, shared by the handles that `try_clone` makes of it, as in the kernel.
 #[derive(Debug, Default)]
 pub(crate) struct Modes {
     /// Whether the user asked for non-blocking mode.
@@ -215,6 +215,16 @@ pub(crate) fn try_peek(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> 
     Ok(n)
 }
 
+pub(crate) fn try_recv_from(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    let (n, _, from) = recvfrom(fd, buf, RecvFlags::DONTWAIT)?;
+    Ok((n, to_std(from)?))
+}
+
+pub(crate) fn try_peek_from(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    let (n, _, from) = recvfrom(fd, buf, RecvFlags::DONTWAIT | RecvFlags::PEEK)?;
+    Ok((n, to_std(from)?))
+}
+
 pub(crate) fn try_recv_vectored(
     fd: BorrowedFd<'_>,
     bufs: &mut [IoSliceMut<'_>],
@@ -226,6 +236,11 @@ pub(crate) fn try_recv_vectored(
 #[inline]
 pub(crate) fn try_send(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
     Ok(send(fd, buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+}
+
+pub(crate) fn try_send_to(fd: BorrowedFd<'_>, buf: &[u8], to: SocketAddr) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    Ok(sendto(fd, buf, flags, &to)?)
 }
 
 pub(crate) fn try_send_vectored(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

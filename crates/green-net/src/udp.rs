@@ -1,0 +1,540 @@
+//! A datagram socket.
+
+use std::cell::LazyCell;
+use std::fmt;
+use std::io;
+use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use green_core::io::{Io, wait_readable, wait_writable};
+use rustix::net::sockopt::{self, Timeout};
+use rustix::net::{SocketFlags, SocketType, bind, connect};
+
+use crate::addr::{ToSocketAddrs, each_addr, first_addr};
+use crate::socket::{self, Modes};
+
+/// A UDP socket; [`std::net::UdpSocket`] for green threads.
+///
+/// Any number of callers may use one socket at once. A datagram goes to one receiver.
+///
+/// # Differences from std
+///
+/// - Timeouts are read from the descriptor when the socket is made of it, and change by the methods
+///   here only: a `setsockopt` past them is not seen.
+/// - An operation that timed out fails with `WouldBlock` as std's does, but without an OS error code.
+///
+/// # Examples
+///
+/// ```
+/// use green_net::UdpSocket;
+///
+/// let socket = UdpSocket::bind("127.0.0.1:0")?;
+/// let addr = socket.local_addr()?;
+/// let echo = green_core::spawn(move || {
+///     let mut buf = [0; 1500];
+///     let (n, from) = socket.recv_from(&mut buf)?;
+///     socket.send_to(&buf[..n], from)
+/// });
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.connect(addr)?;
+/// client.send(b"hello")?;
+/// let mut buf = [0; 1500];
+/// let n = client.recv(&mut buf)?;
+/// assert_eq!(&buf[..n], b"hello");
+/// assert_eq!(echo.into_result().unwrap()?, 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct UdpSocket {
+    /// The socket. In the mode that the user asked for: attempts do not block by themselves.
+    io: Io<OwnedFd>,
+    /// What was set, shared by the handles that `try_clone` makes; nothing while all is as it was.
+    modes: OnceLock<Arc<Modes>>,
+}
+
+impl UdpSocket {
+    /// Makes a socket on the first address that can be bound; [`std::net::UdpSocket::bind`].
+    ///
+    /// # Errors
+    ///
+    /// That of the last address; `InvalidInput` if there is none; what the resolver says.
+    pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
+        each_addr(addr, |addr| {
+            let fd = socket::new_socket(addr, SocketType::DGRAM, SocketFlags::empty())?;
+            bind(&fd, &addr)?;
+            Ok(Self {
+                io: Io::new(fd),
+                modes: OnceLock::new(),
+            })
+        })
+    }
+
+    /// Receives a datagram and says who sent it; [`std::net::UdpSocket::recv_from`].
+    ///
+    /// What does not fit into `buf` is lost. An empty buffer takes a whole datagram away.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller only, at most for the read timeout; a cancellation point.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` in non-blocking mode and after the read timeout; what the kernel says.
+    pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.recv_by(|fd| socket::try_recv_from(fd, buf))
+    }
+
+    /// As [`UdpSocket::recv_from`], without taking the datagram away; [`std::net::UdpSocket::peek_from`].
+    ///
+    /// # Errors
+    ///
+    /// As [`UdpSocket::recv_from`].
+    pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.recv_by(|fd| socket::try_peek_from(fd, buf))
+    }
+
+    /// Sends a datagram to the first of some addresses; [`std::net::UdpSocket::send_to`].
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller only, at most for the write timeout; a cancellation point.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if there is no address; `WouldBlock` in non-blocking mode and after the write
+    /// timeout; what the resolver and the kernel say.
+    pub fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
+        let addr = first_addr(addr)?;
+        self.send_by(|fd| socket::try_send_to(fd, buf, addr))
+    }
+
+    /// The address that the socket is connected to; [`std::net::UdpSocket::peer_addr`].
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected`; what else the kernel says.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        socket::peer_addr(self.as_fd())
+    }
+
+    /// The address that the socket is bound to; [`std::net::UdpSocket::local_addr`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        socket::local_addr(self.as_fd())
+    }
+
+    /// Another handle to the same socket; [`std::net::UdpSocket::try_clone`].
+    ///
+    /// Timeouts and non-blocking mode are of the socket: a change shows on all handles.
+    ///
+    /// # Errors
+    ///
+    /// The limit of descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let fd = self.io.get_ref().try_clone()?;
+        Ok(Self {
+            io: Io::new(fd),
+            modes: Arc::clone(self.modes()).into(),
+        })
+    }
+
+    /// Limits how long a receive may wait; [`std::net::UdpSocket::set_read_timeout`].
+    ///
+    /// A receive that has waited so long fails with `WouldBlock`. `None`: for ever. Receives that wait
+    /// already keep their limit.
+    ///
+    /// # Differences from std
+    ///
+    /// The error of a receive that timed out has no OS error code.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the timeout is zero.
+    pub fn set_read_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
+        self.modes().set_timeout(self.as_fd(), Timeout::Recv, dur)
+    }
+
+    /// Limits how long a send may wait; [`std::net::UdpSocket::set_write_timeout`].
+    ///
+    /// As [`UdpSocket::set_read_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the timeout is zero.
+    pub fn set_write_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
+        self.modes().set_timeout(self.as_fd(), Timeout::Send, dur)
+    }
+
+    /// How long a receive may wait, as the kernel rounded it; [`std::net::UdpSocket::read_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(sockopt::socket_timeout(self, Timeout::Recv)?)
+    }
+
+    /// How long a send may wait, as the kernel rounded it; [`std::net::UdpSocket::write_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(sockopt::socket_timeout(self, Timeout::Send)?)
+    }
+
+    /// Allows sends to broadcast addresses; [`std::net::UdpSocket::set_broadcast`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
+        Ok(sockopt::set_socket_broadcast(self, broadcast)?)
+    }
+
+    /// Whether sends to broadcast addresses are allowed; [`std::net::UdpSocket::broadcast`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        Ok(sockopt::socket_broadcast(self)?)
+    }
+
+    /// Lets this machine receive what the socket sends to groups, or not;
+    /// [`std::net::UdpSocket::set_multicast_loop_v4`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_multicast_loop_v4(&self, multicast_loop_v4: bool) -> io::Result<()> {
+        Ok(sockopt::set_ip_multicast_loop(self, multicast_loop_v4)?)
+    }
+
+    /// Whether this machine receives what the socket sends to groups;
+    /// [`std::net::UdpSocket::multicast_loop_v4`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        Ok(sockopt::ip_multicast_loop(self)?)
+    }
+
+    /// Sets the time to live of what is sent to groups; [`std::net::UdpSocket::set_multicast_ttl_v4`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_multicast_ttl_v4(&self, multicast_ttl_v4: u32) -> io::Result<()> {
+        Ok(sockopt::set_ip_multicast_ttl(self, multicast_ttl_v4)?)
+    }
+
+    /// The time to live of what is sent to groups; [`std::net::UdpSocket::multicast_ttl_v4`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        Ok(sockopt::ip_multicast_ttl(self)?)
+    }
+
+    /// As [`UdpSocket::set_multicast_loop_v4`], for groups of IPv6;
+    /// [`std::net::UdpSocket::set_multicast_loop_v6`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_multicast_loop_v6(&self, multicast_loop_v6: bool) -> io::Result<()> {
+        Ok(sockopt::set_ipv6_multicast_loop(self, multicast_loop_v6)?)
+    }
+
+    /// As [`UdpSocket::multicast_loop_v4`], for groups of IPv6;
+    /// [`std::net::UdpSocket::multicast_loop_v6`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
+        Ok(sockopt::ipv6_multicast_loop(self)?)
+    }
+
+    /// Sets the time to live of packets; [`std::net::UdpSocket::set_ttl`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        Ok(sockopt::set_ip_ttl(self, ttl)?)
+    }
+
+    /// The time to live of packets; [`std::net::UdpSocket::ttl`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(sockopt::ip_ttl(self)?)
+    }
+
+    /// Joins a group, on the interface with this address; [`std::net::UdpSocket::join_multicast_v4`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn join_multicast_v4(&self, multiaddr: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
+        Ok(sockopt::set_ip_add_membership(self, multiaddr, interface)?)
+    }
+
+    /// Joins a group, on the interface with this index; [`std::net::UdpSocket::join_multicast_v6`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn join_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        Ok(sockopt::set_ipv6_add_membership(
+            self, multiaddr, interface,
+        )?)
+    }
+
+    /// Leaves a group; [`std::net::UdpSocket::leave_multicast_v4`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn leave_multicast_v4(&self, multiaddr: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
+        Ok(sockopt::set_ip_drop_membership(self, multiaddr, interface)?)
+    }
+
+    /// Leaves a group; [`std::net::UdpSocket::leave_multicast_v6`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn leave_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        Ok(sockopt::set_ipv6_drop_membership(
+            self, multiaddr, interface,
+        )?)
+    }
+
+    /// The pending error of the socket, which it forgets; [`std::net::UdpSocket::take_error`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        socket::take_error(self.as_fd())
+    }
+
+    /// Sets whom `send` sends to, and `recv` receives from, to the first address that the kernel takes;
+    /// [`std::net::UdpSocket::connect`].
+    ///
+    /// # Errors
+    ///
+    /// That of the last address; `InvalidInput` if there is none; what the resolver says.
+    pub fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
+        each_addr(addr, |addr| Ok(connect(self, &addr)?))
+    }
+
+    /// Sends a datagram to the address that the socket is connected to; [`std::net::UdpSocket::send`].
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller only, at most for the write timeout; a cancellation point.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionRefused` if an earlier datagram met nobody; `WouldBlock` in non-blocking mode and after
+    /// the write timeout; what else the kernel says.
+    pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.send_by(|fd| socket::try_send(fd, buf))
+    }
+
+    /// Receives a datagram; [`std::net::UdpSocket::recv`].
+    ///
+    /// As [`UdpSocket::recv_from`].
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionRefused` if an earlier datagram met nobody; as [`UdpSocket::recv_from`].
+    pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.recv_by(|fd| socket::try_recv(fd, buf))
+    }
+
+    /// As [`UdpSocket::recv`], without taking the datagram away; [`std::net::UdpSocket::peek`].
+    ///
+    /// # Errors
+    ///
+    /// As [`UdpSocket::recv`].
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.recv_by(|fd| socket::try_peek(fd, buf))
+    }
+
+    /// Makes operations fail with `WouldBlock` instead of waiting, on all handles to this socket;
+    /// [`std::net::UdpSocket::set_nonblocking`].
+    ///
+    /// The descriptor itself changes its mode. Operations that wait already go on waiting.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.modes().set_nonblocking(self.as_fd(), nonblocking)
+    }
+
+    /// The modes, to be changed or shared.
+    fn modes(&self) -> &Arc<Modes> {
+        self.modes.get_or_init(Arc::default)
+    }
+
+    /// Whether the user asked for non-blocking mode.
+    #[inline]
+    fn is_nonblocking(&self) -> bool {
+        self.modes.get().is_some_and(|modes| modes.is_nonblocking())
+    }
+
+    /// When an operation that begins to wait now has waited long enough.
+    #[inline]
+    fn deadline(&self, which: Timeout) -> Option<Instant> {
+        self.modes.get()?.deadline(which)
+    }
+
+    /// Receives with attempts that do not block.
+    #[inline]
+    fn recv_by<R>(
+        &self,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        if self.is_nonblocking() {
+            return attempt(self.as_fd());
+        }
+        let deadline = LazyCell::new(|| self.deadline(Timeout::Recv));
+        let mut attempts = Attempts::default();
+        let result = self.io.read_with(
+            || *deadline,
+            |fd| {
+                let wait = || wait_readable(fd.as_fd(), *deadline);
+                attempts.attempt(wait, || attempt(fd.as_fd()))
+            },
+        );
+        result.map_err(socket::would_block_at_deadline)
+    }
+
+    /// Sends with attempts that do not block.
+    #[inline]
+    fn send_by(
+        &self,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if self.is_nonblocking() {
+            return attempt(self.as_fd());
+        }
+        let deadline = LazyCell::new(|| self.deadline(Timeout::Send));
+        let mut attempts = Attempts::default();
+        let result = self.io.write_with(
+            || *deadline,
+            |fd| {
+                let wait = || wait_writable(fd.as_fd(), *deadline);
+                attempts.attempt(wait, || attempt(fd.as_fd()))
+            },
+        );
+        result.map_err(socket::would_block_at_deadline)
+    }
+}
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("UdpSocket");
+        if let Ok(addr) = self.local_addr() {
+            f.field("addr", &addr);
+        }
+        f.field("fd", &self.as_raw_fd()).finish()
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for UdpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl IntoRawFd for UdpSocket {
+    fn into_raw_fd(self) -> RawFd {
+        self.io.into_inner().into_raw_fd()
+    }
+}
+
+impl From<OwnedFd> for UdpSocket {
+    /// The socket has the mode and the timeouts that the descriptor has now.
+    fn from(fd: OwnedFd) -> Self {
+        let modes = Arc::new(Modes::of(fd.as_fd())).into();
+        Self {
+            io: Io::new(fd),
+            modes,
+        }
+    }
+}
+
+impl From<UdpSocket> for OwnedFd {
+    fn from(socket: UdpSocket) -> Self {
+        socket.io.into_inner()
+    }
+}
+
+impl From<net::UdpSocket> for UdpSocket {
+    fn from(socket: net::UdpSocket) -> Self {
+        OwnedFd::from(socket).into()
+    }
+}
+
+impl From<UdpSocket> for net::UdpSocket {
+    fn from(socket: UdpSocket) -> Self {
+        OwnedFd::from(socket).into()
+    }
+}
+
+// What a panic can leave behind is a wake-up too many.
+impl UnwindSafe for UdpSocket {}
+impl RefUnwindSafe for UdpSocket {}
+
+/// How often one operation was attempted.
+///
+/// An error of a datagram socket passes: one datagram was refused, the next may be answered. But an `Io`
+/// takes a descriptor that once had an error for one whose end has come, and lets its callers attempt again
+/// without waiting. So an operation that needs more attempts than rivals explain waits for the descriptor as
+/// it is now before each further one.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// How many there were.
+    made: u32,
+}
+
+impl Attempts {
+    /// More are not needed because others were faster.
+    const FREE: u32 = 8;
+
+    /// Attempts once, perhaps after `wait`, which returns false when the time is up.
+    #[inline]
+    fn attempt<R>(
+        &mut self,
+        wait: impl FnOnce() -> io::Result<bool>,
+        attempt: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<R> {
+        if self.made >= Self::FREE && !wait()? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.made += 1;
+        attempt()
+    }
+}
