@@ -21,6 +21,7 @@ use rustix::net::{
 };
 
 use crate::tcp::{TcpListener, TcpStream};
+use crate::udp::UdpSocket;
 
 /// How many buffers one system call takes.
 const MAX_BUFFERS: usize = 1024;
@@ -299,6 +300,13 @@ impl FromRawFd for TcpStream {
 }
 
 impl FromRawFd for TcpListener {
+    unsafe fn from_raw_fd(fd: RawFd) -> Self {
+        // SAFETY: the caller owns `fd`, as this function requires too.
+        Self::from(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}
+
+impl FromRawFd for UdpSocket {
     unsafe fn from_raw_fd(fd: RawFd) -> Self {
         // SAFETY: the caller owns `fd`, as this function requires too.
         Self::from(unsafe { OwnedFd::from_raw_fd(fd) })

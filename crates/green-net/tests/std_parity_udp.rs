@@ -11,7 +11,7 @@
 mod support;
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -667,7 +667,7 @@ parity! {
 
     fn traits() {
         fn check<T: Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe + Unpin + 'static>() {}
-        fn fds<T: AsFd + AsRawFd + IntoRawFd + From<OwnedFd> + Into<OwnedFd> + std::fmt::Debug>() {}
+        fn fds<T: AsFd + AsRawFd + FromRawFd + IntoRawFd + From<OwnedFd> + Into<OwnedFd> + std::fmt::Debug>() {}
         check::<UdpSocket>();
         fds::<UdpSocket>();
     }
