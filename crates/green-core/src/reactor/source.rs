@@ -7,11 +7,12 @@
 //! | bit | set by | cleared by |
 //! |---|---|---|
 //! | `READ`, `WRITE` | an event | an attempt that would block; on TCP streams also one that moved fewer bytes than asked, but not zero |
-//! | `READ_CLOSED`, `WRITE_CLOSED` | an event (RDHUP, HUP, ERR) | nothing |
+//! | `READ_CLOSED`, `WRITE_CLOSED` | an event (RDHUP, HUP, ERR) | an attempt that would block: the error of a datagram socket has passed, a FIFO has a writer again |
 //! | `URGENT` | an event (PRI) | nothing; short clears stop, since urgent data cuts a read short |
 //!
 //! Data and FIN may arrive in one edge: without the sticky bit a short read would clear it and the end
-//! of the stream would never be seen.
+//! of the stream would never be seen. An attempt that would block is another matter: at the end of a stream
+//! none does, so what was remembered is not true any more, and whoever trusted it would never wait.
 //!
 //! # Memory ordering
 //!
@@ -227,13 +228,13 @@ impl Source {
     /// An attempt that began at `seen` used up what was ready; unless something has happened since.
     #[inline]
     pub(crate) fn clear(&self, direction: Direction, seen: Seen) {
-        let bit = direction.bit().0;
+        let bits = direction.mask().0;
         let mut word = seen.0;
         // A failure with the same tick is a clear of the other direction: try again.
-        while word & !BITS == seen.0 & !BITS && word & bit != 0 {
+        while word & !BITS == seen.0 & !BITS && word & bits != 0 {
             match self.word.compare_exchange_weak(
                 word,
-                word & !bit,
+                word & !bits,
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
