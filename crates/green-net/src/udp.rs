@@ -1,6 +1,5 @@
 //! A datagram socket.
 
-use std::cell::LazyCell;
 use std::fmt;
 use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,7 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use green_core::io::{Io, wait_readable, wait_writable};
+use green_core::io::Io;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{SocketFlags, SocketType, bind, connect};
 
@@ -413,15 +412,9 @@ impl UdpSocket {
         if self.is_nonblocking() {
             return attempt(self.as_fd());
         }
-        let deadline = LazyCell::new(|| self.deadline(Timeout::Recv));
-        let mut attempts = Attempts::default();
-        let result = self.io.read_with(
-            || *deadline,
-            |fd| {
-                let wait = || wait_readable(fd.as_fd(), *deadline);
-                attempts.attempt(wait, || attempt(fd.as_fd()))
-            },
-        );
+        let result = self
+            .io
+            .read_with(|| self.deadline(Timeout::Recv), |fd| attempt(fd.as_fd()));
         result.map_err(socket::would_block_at_deadline)
     }
 
@@ -434,15 +427,9 @@ impl UdpSocket {
         if self.is_nonblocking() {
             return attempt(self.as_fd());
         }
-        let deadline = LazyCell::new(|| self.deadline(Timeout::Send));
-        let mut attempts = Attempts::default();
-        let result = self.io.write_with(
-            || *deadline,
-            |fd| {
-                let wait = || wait_writable(fd.as_fd(), *deadline);
-                attempts.attempt(wait, || attempt(fd.as_fd()))
-            },
-        );
+        let result = self
+            .io
+            .write_with(|| self.deadline(Timeout::Send), |fd| attempt(fd.as_fd()));
         result.map_err(socket::would_block_at_deadline)
     }
 }
@@ -507,34 +494,3 @@ impl From<UdpSocket> for net::UdpSocket {
 // What a panic can leave behind is a wake-up too many.
 impl UnwindSafe for UdpSocket {}
 impl RefUnwindSafe for UdpSocket {}
-
-/// How often one operation was attempted.
-///
-/// An error of a datagram socket passes: one datagram was refused, the next may be answered. But an `Io`
-/// takes a descriptor that once had an error for one whose end has come, and lets its callers attempt again
-/// without waiting. So an operation that needs more attempts than rivals explain waits for the descriptor as
-/// it is now before each further one.
-#[derive(Debug, Default)]
-struct Attempts {
-    /// How many there were.
-    made: u32,
-}
-
-impl Attempts {
-    /// More are not needed because others were faster.
-    const FREE: u32 = 8;
-
-    /// Attempts once, perhaps after `wait`, which returns false when the time is up.
-    #[inline]
-    fn attempt<R>(
-        &mut self,
-        wait: impl FnOnce() -> io::Result<bool>,
-        attempt: impl FnOnce() -> io::Result<R>,
-    ) -> io::Result<R> {
-        if self.made >= Self::FREE && !wait()? {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.made += 1;
-        attempt()
-    }
-}
