@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -256,5 +257,36 @@ fn one_that_never_blocks_lets_others_run() {
             b.read_with(|| None, |mut b| b.read(&mut [0])).unwrap();
         }
         assert!(other.ready());
+    });
+}
+
+#[test]
+fn a_fifo_that_has_a_writer_again_is_waited_for() {
+    let path = std::env::temp_dir().join(format!("green-fifo-{}", std::process::id()));
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    run(move || {
+        let open = |options: &mut std::fs::OpenOptions| {
+            let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).unwrap();
+            options.custom_flags(nonblock).open(&path).unwrap()
+        };
+        let reader = Io::new(open(std::fs::OpenOptions::new().read(true)));
+        let read = |limit: u64| {
+            let deadline = Instant::now() + Duration::from_millis(limit);
+            let mut buffer = [0; 8];
+            reader.read_with(|| Some(deadline), |mut file| file.read(&mut buffer))
+        };
+        let mut writer = open(std::fs::OpenOptions::new().write(true));
+        assert_eq!(read(5).unwrap_err().kind(), ErrorKind::TimedOut);
+        writer.write_all(b"x").unwrap();
+        assert_eq!(read(10_000).unwrap(), 1);
+        drop(writer);
+        assert_eq!(read(10_000).unwrap(), 0, "the end");
+
+        let mut writer = open(std::fs::OpenOptions::new().write(true));
+        assert_eq!(read(5).unwrap_err().kind(), ErrorKind::TimedOut);
+        writer.write_all(b"xy").unwrap();
+        assert_eq!(read(10_000).unwrap(), 2);
+        std::fs::remove_file(&path).unwrap();
     });
 }
