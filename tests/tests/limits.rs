@@ -112,7 +112,7 @@ fn crowd() {
     if role().is_none() {
         return;
     }
-    Config::new().hubs(1).apply().unwrap();
+    Config::new().hubs(2).apply().unwrap();
     spawn(|| ()).join();
     let before = resident("VmRSS:");
     for round in 0..2 {
@@ -138,7 +138,9 @@ fn crowd() {
         if round != 0 {
             break;
         }
-        eventually("surplus stacks are given back", || stats().carriers <= 64);
+        eventually("surplus stacks are given back", || {
+            stats().carriers <= 2 * 64
+        });
         assert_eq!(stats().idle_carriers, stats().carriers);
         let after = resident("VmRSS:");
         assert!(

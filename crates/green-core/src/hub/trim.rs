@@ -4,7 +4,9 @@
 //!
 //! Stacks with guard regions share a mapping, and a hole in a mapping makes two of it. So surplus stacks go in the
 //! order in which they lie, where neighbours make one hole, and no more holes are made than the system's limit on
-//! mappings has room for; what then stays gives back its memory, but for a page each.
+//! mappings has room for; what then stays gives back its memory, but for a page each. Stacks of several hubs lie between
+//! each other. All hubs go from the top down, so that the holes of one are soon joined by another's, and whoever has
+//! used up its share of holes counts again.
 
 use std::time::Instant;
 
@@ -18,8 +20,12 @@ use crate::sched::{self, Local, count_down};
 pub(super) struct Trimmer {
     /// When to look next.
     look_at: Option<Instant>,
-    /// How many holes there may be yet.
+    /// How many holes there may be yet, as far as is known.
     holes: usize,
+    /// Whether there was no room for another one.
+    is_stuck: bool,
+    /// Whether anything was retired since the last look.
+    has_retired: bool,
     /// Where the stack lay that was retired last.
     last: Option<usize>,
 }
@@ -56,20 +62,28 @@ impl Trimmer {
             return;
         }
         self.last = None;
-        self.holes = if guard::are_regions() {
-            let most = config::max_mappings().unwrap_or(usize::MAX);
-            let room = most.saturating_sub(guard::mappings().unwrap_or(0));
-            // Every hub may look at the same time.
-            room / sched::hubs().len()
-        } else {
-            usize::MAX
-        };
+        self.holes = room_for_holes();
+        self.is_stuck = false;
+        self.has_retired = false;
+    }
+
+    /// Whether there may be another hole; counts again if none is left.
+    fn may_make_hole(&mut self) -> bool {
+        if self.holes == 0 && !self.is_stuck {
+            self.holes = room_for_holes();
+            self.is_stuck = self.holes == 0;
+        }
+        self.holes != 0
     }
 
     fn retire(&mut self, local: &'static Local) {
         let counters = &local.shared.counters;
         for _ in 0..BATCH {
             let Some(slot) = local.carriers.take_surplus(counters) else {
+                if self.is_stuck && self.has_retired {
+                    // Others may make room.
+                    local.carriers.note_change();
+                }
                 return;
             };
             let carrier = &slot.local.get().carrier;
@@ -77,18 +91,29 @@ impl Trimmer {
             let is_next = self
                 .last
                 .is_some_and(|last| last.saturating_sub(at) == carrier.span());
-            if !is_next && self.holes == 0 {
+            if !is_next && !self.may_make_hole() {
                 carrier.trim();
                 local.carriers.put_back(slot, counters);
                 continue;
             }
             self.holes -= usize::from(!is_next);
             self.last = Some(at);
+            self.has_retired = true;
             carrier.retire();
             count_down(&counters.carriers, 1);
             local.carriers.put_retired(slot);
         }
     }
+}
+
+/// How many holes a hub may make: its share of what the limit on mappings leaves.
+fn room_for_holes() -> usize {
+    if !guard::are_regions() {
+        return usize::MAX;
+    }
+    let most = config::max_mappings().unwrap_or(usize::MAX);
+    let room = most.saturating_sub(guard::mappings().unwrap_or(0));
+    room / sched::hubs().len()
 }
 
 /// How many carriers are retired a turn: about a quarter of a millisecond.

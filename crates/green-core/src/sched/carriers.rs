@@ -121,6 +121,11 @@ impl Carriers {
         classes.entry(stack_size).or_default().idle.push(slot);
     }
 
+    /// Another look may find something.
+    pub(crate) fn note_change(&self) {
+        self.is_changed.set(true);
+    }
+
     /// Whether a look may find something.
     #[inline]
     pub(crate) fn is_changed(&self) -> bool {
