@@ -20,7 +20,7 @@ use green_core::lock::Semaphore;
 use green_core::queue::{GetError, PutError, Queue};
 use green_core::sync::{Condvar, Mutex};
 use green_core::{Failure, Greenlet, blocking, joinall, joinall_timeout, sleep, spawn, yield_now};
-use green_net::{TcpListener, TcpStream};
+use green_net::{TcpListener, TcpStream, UdpSocket};
 use green_tests::{Held, PATIENCE, Random, alone, eventually};
 
 /// Longer than any test.
@@ -342,6 +342,40 @@ fn blocking_work_leaves_the_workers_free() {
         panic!("not a panic");
     };
     assert_eq!(panic.message(), "in the pool");
+    held.check();
+}
+
+#[test]
+fn datagrams_echo_and_time_out() {
+    let (_alone, held) = setup();
+    for server in ALL {
+        for client in MIGRATE {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let address = socket.local_addr().unwrap();
+            let serves = start(server, move || {
+                let mut buffer = [0; 64];
+                let (read, from) = socket.recv_from(&mut buffer).unwrap();
+                socket.send_to(&buffer[..read], from).unwrap();
+            });
+            start(client, move || {
+                let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+                socket.connect(address).unwrap();
+                let limit = Duration::from_millis(3);
+                socket.set_read_timeout(Some(limit)).unwrap();
+                let begin = Instant::now();
+                let error = socket.recv(&mut [0]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                assert!(begin.elapsed() >= limit);
+                socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                let mut buffer = [0; 64];
+                socket.send(b"datagram").unwrap();
+                assert_eq!(socket.recv(&mut buffer).unwrap(), 8);
+                assert_eq!(&buffer[..8], b"datagram");
+            })
+            .join();
+            serves.join();
+        }
+    }
     held.check();
 }
 

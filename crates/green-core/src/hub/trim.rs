@@ -80,11 +80,7 @@ impl Trimmer {
         let counters = &local.shared.counters;
         for _ in 0..BATCH {
             let Some(slot) = local.carriers.take_surplus(counters) else {
-                if self.is_stuck && self.has_retired {
-                    // Others may make room.
-                    local.carriers.note_change();
-                }
-                return;
+                break;
             };
             let carrier = &slot.local.get().carrier;
             let at = carrier.position();
@@ -102,6 +98,10 @@ impl Trimmer {
             carrier.retire();
             count_down(&counters.carriers, 1);
             local.carriers.put_retired(slot);
+        }
+        if self.is_stuck && self.has_retired && !local.carriers.has_surplus() {
+            // Other hubs may have made room by the next look.
+            local.carriers.note_change();
         }
     }
 }
