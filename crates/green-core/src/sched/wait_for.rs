@@ -30,10 +30,26 @@ pub(crate) enum WaitFor {
     Write,
     /// A job in the blocking pool.
     Blocking,
+    /// To read what a read-write lock protects.
+    RwLockRead,
+    /// To write what a read-write lock protects.
+    RwLockWrite,
+    /// The others at a barrier.
+    Barrier,
+    /// A value that is made once.
+    Once,
+    /// A message in a channel.
+    Receive,
+    /// Room in a channel.
+    Send,
+    /// `Thread::unpark`.
+    Park,
+    /// The green threads of a scope.
+    Scope,
 }
 
 impl WaitFor {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 21] = [
         Self::Nothing,
         Self::Sleep,
         Self::Yield,
@@ -47,6 +63,14 @@ impl WaitFor {
         Self::Read,
         Self::Write,
         Self::Blocking,
+        Self::RwLockRead,
+        Self::RwLockWrite,
+        Self::Barrier,
+        Self::Once,
+        Self::Receive,
+        Self::Send,
+        Self::Park,
+        Self::Scope,
     ];
 
     /// The inverse of `as u8`.
@@ -74,6 +98,14 @@ impl std::fmt::Display for WaitFor {
             Self::Read => "read",
             Self::Write => "write",
             Self::Blocking => "blocking job",
+            Self::RwLockRead => "rwlock read",
+            Self::RwLockWrite => "rwlock write",
+            Self::Barrier => "barrier",
+            Self::Once => "once",
+            Self::Receive => "receive",
+            Self::Send => "send",
+            Self::Park => "unpark",
+            Self::Scope => "scope",
         })
     }
 }
