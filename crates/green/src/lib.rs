@@ -21,7 +21,8 @@
 //! ```
 //!
 //! This crate holds names only: gevent's at the root, std's module tree below it. The code behind them is in
-//! [`green_core`] (green threads, timers, wait queues, locks) and [`green_net`] (sockets).
+//! [`green_core`] (green threads, timers, wait queues, locks), [`green_net`] (sockets) and `green_macros` (the attributes
+//! [`main`](macro@main) and [`test`](macro@test), with the feature `macros`, which is on by default).
 //!
 //! # Not here
 //!
@@ -30,6 +31,8 @@
 #![forbid(unsafe_code)]
 
 pub use green_core::*;
+#[cfg(feature = "macros")]
+pub use green_macros::{main, test};
 pub use green_net as net;
 
 /// Compiles the snippets of the README.
