@@ -9,6 +9,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod manifest;
+
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
