@@ -187,16 +187,22 @@ fn a_page_knows_its_words() {
     Page::read("| item | is |\n|---|---|\n| `sync::Gate` | perhaps |\n");
 }
 
-/// The checks themselves are right: std has all that they ask for.
-#[expect(dead_code, deprecated, reason = "that it compiles is the test")]
-#[expect(
-    clippy::all,
-    unused_imports,
-    unused_qualifications,
-    reason = "made by a program"
-)]
-mod on_std {
-    use std as root;
+/// Everything above is about the checks; this compiles them.
+macro_rules! hold_against_std {
+    ($name:ident, $root:ident, $file:literal) => {
+        #[expect(dead_code, deprecated, reason = "that it compiles is the test")]
+        #[expect(
+            clippy::all,
+            unused_imports,
+            unused_qualifications,
+            reason = "made by a program"
+        )]
+        mod $name {
+            use $root as root;
 
-    include!(concat!(env!("OUT_DIR"), "/std_manifest.rs"));
+            include!(concat!(env!("OUT_DIR"), $file));
+        }
+    };
 }
+
+hold_against_std!(on_std, std, "/std_manifest.rs");

@@ -39,10 +39,11 @@ pub fn check(row: &Row<'_>, number: usize, same: bool) -> String {
         }
         kind => panic!("rows of the kind '{kind}' have no check"),
     };
-    // `::std` stays: it is the real one.
+    // `::std` stays: it is the real one. std has a libc of its own, of the same types.
     let code = code
         .replace("::std::", "::real::")
-        .replace("std::", "root::");
+        .replace("std::", "root::")
+        .replace("libc::unix::", "::libc::");
     format!("// {}\n{}", row.item(), code.replace("::real::", "::std::"))
 }
 
