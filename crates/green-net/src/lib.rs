@@ -41,6 +41,7 @@
 //! which there is no such flag, is in non-blocking mode underneath.
 
 mod addr;
+mod attempt;
 pub mod os_linux;
 mod resolve;
 #[expect(unsafe_code, reason = "`FromRawFd` has an unsafe function")]

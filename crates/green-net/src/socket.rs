@@ -1,34 +1,196 @@
-//! What the sockets share: attempts that do not block, modes, addresses, raw descriptors.
+//! What the sockets share: waiting, modes, raw descriptors.
 //!
-//! The descriptor of a stream or a datagram socket is in blocking mode unless the user asked otherwise, so
-//! every attempt asks for `MSG_DONTWAIT`. That also keeps the kernel's own timeouts out of it: they are set
-//! so that whoever gets the descriptor finds them, and measured here.
+//! A stream or a datagram socket is a [`Socket`], whose descriptor is in the mode that the user asked for. A
+//! [`Listener`] has its descriptor in non-blocking mode, because the kernel has no flag for one accept. The
+//! types with std's names are one of the two each, and give it their addresses and options.
+//!
+//! # Not here
+//!
+//! System calls: see `attempt`.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io;
+use std::net::{self as std_net, Shutdown};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, fcntl_getfl};
-use rustix::io::{Errno, retry_on_intr};
+use green_core::io::Io;
+use rustix::net as sys;
 use rustix::net::sockopt::{self, Timeout};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny,
-    SocketFlags, SocketType, acceptfrom_with, connect, getpeername, getsockname, recv, recvfrom,
-    recvmsg, send, sendmsg, sendto, socket_with,
-};
 
+use crate::attempt;
 use crate::tcp::{TcpListener, TcpStream};
 use crate::udp::UdpSocket;
 
-/// How many buffers one system call takes.
-const MAX_BUFFERS: usize = 1024;
+/// A stream or a datagram socket.
+pub(crate) struct Socket {
+    /// The socket. In the mode that the user asked for: attempts do not block by themselves.
+    io: Io<OwnedFd>,
+    /// What was set, shared by the handles that `try_clone` makes; nothing while all is as it was.
+    modes: OnceLock<Arc<Modes>>,
+}
 
-/// The modes of a stream or a datagram socket, shared by the handles that `try_clone` makes of it, as in the kernel.
+impl Socket {
+    /// A socket of our own making: in blocking mode, or soon to be, and without timeouts.
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self {
+            io: Io::new(fd),
+            modes: OnceLock::new(),
+        }
+    }
+
+    /// A socket with the mode and the timeouts that the descriptor has now.
+    fn adopt(fd: OwnedFd) -> Self {
+        let modes = Arc::new(Modes::of(fd.as_fd())).into();
+        Self {
+            io: Io::new(fd),
+            modes,
+        }
+    }
+
+    fn into_fd(self) -> OwnedFd {
+        self.io.into_inner()
+    }
+
+    /// The socket under its waits, without modes.
+    pub(crate) fn io(&self) -> &Io<OwnedFd> {
+        &self.io
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        let fd = self.io.get_ref().try_clone()?;
+        Ok(Self {
+            io: Io::new(fd),
+            modes: Arc::clone(self.modes()).into(),
+        })
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let how = match how {
+            Shutdown::Read => sys::Shutdown::Read,
+            Shutdown::Write => sys::Shutdown::Write,
+            Shutdown::Both => sys::Shutdown::Both,
+        };
+        Ok(sys::shutdown(self, how)?)
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.modes().set_nonblocking(self.as_fd(), nonblocking)
+    }
+
+    pub(crate) fn set_timeout(&self, which: Timeout, timeout: Option<Duration>) -> io::Result<()> {
+        self.modes().set_timeout(self.as_fd(), which, timeout)
+    }
+
+    /// A timeout, as the kernel rounded it.
+    pub(crate) fn timeout(&self, which: Timeout) -> io::Result<Option<Duration>> {
+        Ok(sockopt::socket_timeout(self, which)?)
+    }
+
+    /// Receives a message with attempts that do not block.
+    #[inline]
+    pub(crate) fn recv_by<R>(
+        &self,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        if self.is_nonblocking() {
+            return attempt(self.as_fd());
+        }
+        let result = self
+            .io
+            .read_with(|| self.deadline(Timeout::Recv), |fd| attempt(fd.as_fd()));
+        result.map_err(would_block_at_deadline)
+    }
+
+    /// Sends a message with attempts that do not block.
+    #[inline]
+    pub(crate) fn send_by(
+        &self,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if self.is_nonblocking() {
+            return attempt(self.as_fd());
+        }
+        let result = self
+            .io
+            .write_with(|| self.deadline(Timeout::Send), |fd| attempt(fd.as_fd()));
+        result.map_err(would_block_at_deadline)
+    }
+
+    /// Writes `asked` bytes of a stream at most, with attempts that do not block.
+    #[inline]
+    pub(crate) fn write_by(
+        &self,
+        asked: usize,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        // Nothing to write needs no room, but may still find the connection closed.
+        if asked == 0 || self.is_nonblocking() {
+            return attempt(self.as_fd());
+        }
+        let result = self.io.write_stream_with(
+            asked,
+            || self.deadline(Timeout::Send),
+            |fd| attempt(fd.as_fd()),
+        );
+        result.map_err(would_block_at_deadline)
+    }
+
+    /// Reads `asked` bytes of a TCP stream at most, with attempts that do not block.
+    #[inline]
+    pub(crate) fn read_tcp_by(
+        &self,
+        asked: usize,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if asked == 0 {
+            return Ok(0);
+        }
+        if self.is_nonblocking() {
+            return attempt(self.as_fd());
+        }
+        let result = self.io.read_stream_with(
+            asked,
+            || self.deadline(Timeout::Recv),
+            |fd| attempt(fd.as_fd()),
+        );
+        result.map_err(would_block_at_deadline)
+    }
+
+    /// The modes, to be changed or shared.
+    fn modes(&self) -> &Arc<Modes> {
+        self.modes.get_or_init(Arc::default)
+    }
+
+    /// Whether the user asked for non-blocking mode.
+    #[inline]
+    fn is_nonblocking(&self) -> bool {
+        self.modes.get().is_some_and(|modes| modes.is_nonblocking())
+    }
+
+    /// When an operation that begins to wait now has waited long enough.
+    #[inline]
+    fn deadline(&self, which: Timeout) -> Option<Instant> {
+        self.modes.get()?.limit(which).deadline()
+    }
+}
+
+impl AsFd for Socket {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+// What a panic can leave behind is a wake-up too many.
+impl UnwindSafe for Socket {}
+impl RefUnwindSafe for Socket {}
+
+/// The modes of a socket, shared by the handles that `try_clone` makes of it, as in the kernel.
 #[derive(Debug, Default)]
-pub(crate) struct Modes {
+struct Modes {
     /// Whether the user asked for non-blocking mode.
     nonblocking: AtomicBool,
     /// How long a read may wait.
@@ -39,26 +201,26 @@ pub(crate) struct Modes {
 
 impl Modes {
     /// The modes that `fd` came with. A descriptor that does not tell has std's defaults.
-    pub(crate) fn of(fd: BorrowedFd<'_>) -> Self {
+    fn of(fd: BorrowedFd<'_>) -> Self {
         Self {
-            nonblocking: AtomicBool::new(is_nonblocking(fd)),
+            nonblocking: AtomicBool::new(attempt::is_nonblocking(fd)),
             read: Limit::new(sockopt::socket_timeout(fd, Timeout::Recv).unwrap_or(None)),
             write: Limit::new(sockopt::socket_timeout(fd, Timeout::Send).unwrap_or(None)),
         }
     }
 
     #[inline]
-    pub(crate) fn is_nonblocking(&self) -> bool {
+    fn is_nonblocking(&self) -> bool {
         self.nonblocking.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_nonblocking(&self, fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
-        set_nonblocking(fd, nonblocking)?;
+    fn set_nonblocking(&self, fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+        attempt::set_nonblocking(fd, nonblocking)?;
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
         Ok(())
     }
 
-    pub(crate) fn set_timeout(
+    fn set_timeout(
         &self,
         fd: BorrowedFd<'_>,
         which: Timeout,
@@ -70,12 +232,6 @@ impl Modes {
         sockopt::set_socket_timeout(fd, which, timeout)?;
         self.limit(which).set(timeout);
         Ok(())
-    }
-
-    /// When an operation that begins now has waited long enough.
-    #[inline]
-    pub(crate) fn deadline(&self, which: Timeout) -> Option<Instant> {
-        self.limit(which).deadline()
     }
 
     #[inline]
@@ -139,7 +295,7 @@ pub(crate) fn is_deadline(error: &io::Error) -> bool {
 }
 
 /// What an operation says when its time is up: as on Linux, where it is `EAGAIN`.
-pub(crate) fn would_block_at_deadline(error: io::Error) -> io::Error {
+fn would_block_at_deadline(error: io::Error) -> io::Error {
     if is_deadline(&error) {
         io::ErrorKind::WouldBlock.into()
     } else {
@@ -147,168 +303,161 @@ pub(crate) fn would_block_at_deadline(error: io::Error) -> io::Error {
     }
 }
 
-/// A new socket of a kind, for addresses like `addr`; closed on exec.
-pub(crate) fn new_socket(
-    addr: SocketAddr,
-    kind: SocketType,
-    flags: SocketFlags,
-) -> io::Result<OwnedFd> {
-    let family = if addr.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
-    Ok(socket_with(
-        family,
-        kind,
-        flags | SocketFlags::CLOEXEC,
-        None,
-    )?)
+/// A socket that listens.
+pub(crate) struct Listener {
+    /// The socket. Invariant: in non-blocking mode, unless `modes.released`.
+    io: Io<OwnedFd>,
+    /// Shared by the handles that `try_clone` makes.
+    modes: Arc<ListenerModes>,
 }
 
-/// Begins to connect a socket in non-blocking mode; [`connected`] says when it is done.
-pub(crate) fn begin_connect(fd: BorrowedFd<'_>, addr: SocketAddr) -> io::Result<()> {
-    match retry_on_intr(|| connect(fd, &addr)) {
-        Ok(()) | Err(Errno::INPROGRESS | Errno::ALREADY | Errno::ISCONN) => Ok(()),
-        Err(error) => Err(error.into()),
+/// The modes of a listener.
+#[derive(Debug, Default)]
+struct ListenerModes {
+    /// Whether the user asked for non-blocking mode.
+    nonblocking: AtomicBool,
+    /// Whether a handle gave its descriptor away. From then on the descriptor has the mode that the user
+    /// asked for, and accepting needs a look first.
+    released: AtomicBool,
+}
+
+impl Listener {
+    /// A listener of our own making, in non-blocking mode.
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self {
+            io: Io::new(fd),
+            modes: Arc::default(),
+        }
+    }
+
+    /// Puts the descriptor into non-blocking mode, which every duplicate of it shares.
+    fn adopt(fd: OwnedFd) -> Self {
+        let nonblocking = attempt::is_nonblocking(fd.as_fd());
+        let released = !nonblocking && attempt::set_nonblocking(fd.as_fd(), true).is_err();
+        let modes = ListenerModes {
+            nonblocking: nonblocking.into(),
+            released: released.into(),
+        };
+        Self {
+            io: Io::new(fd),
+            modes: Arc::new(modes),
+        }
+    }
+
+    /// Gives the descriptor away in the mode that the user asked for. Other handles to the listener look
+    /// before they accept from now on.
+    fn into_fd(self) -> OwnedFd {
+        self.modes.released.store(true, Ordering::Release);
+        let fd = self.io.into_inner();
+        let nonblocking = self.modes.nonblocking.load(Ordering::Relaxed);
+        // Nothing can be done about an error; the kernel has none for an open socket.
+        drop(attempt::set_nonblocking(fd.as_fd(), nonblocking));
+        fd
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        let fd = self.io.get_ref().try_clone()?;
+        Ok(Self {
+            io: Io::new(fd),
+            modes: Arc::clone(&self.modes),
+        })
+    }
+
+    /// Accepts with attempts that do not block a descriptor in non-blocking mode.
+    pub(crate) fn accept_by<R>(
+        &self,
+        attempt: impl Fn(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let attempt = |fd: &OwnedFd| {
+            if self.modes.released.load(Ordering::Acquire) {
+                attempt::look_for_connection(fd.as_fd())?;
+            }
+            attempt(fd.as_fd())
+        };
+        if self.modes.nonblocking.load(Ordering::Relaxed) {
+            return attempt(self.io.get_ref());
+        }
+        self.io.read_with(|| None, attempt)
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.modes.nonblocking.store(nonblocking, Ordering::Relaxed);
+        if self.modes.released.load(Ordering::Acquire) {
+            attempt::set_nonblocking(self.as_fd(), nonblocking)?;
+        }
+        Ok(())
     }
 }
 
-/// Attempts to finish a connect; `WouldBlock` while it is pending.
-pub(crate) fn connected(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
-    let now = Timespec::default();
-    if retry_on_intr(|| poll(&mut fds, Some(&now)))? == 0 {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    let failed = fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR);
-    match take_error(fd)? {
-        Some(error) => Err(error),
-        None if failed => Err(io::Error::other("no error set after POLLHUP")),
-        None => Ok(()),
+impl AsFd for Listener {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
     }
 }
 
-/// Attempts to accept a connection from a listener in non-blocking mode.
-pub(crate) fn try_accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-    let (stream, addr) = retry_on_intr(|| acceptfrom_with(fd, SocketFlags::CLOEXEC))?;
-    Ok((stream, to_std(addr)?))
+// What a panic can leave behind is a wake-up too many.
+impl UnwindSafe for Listener {}
+impl RefUnwindSafe for Listener {}
+
+/// What std's sockets implement to be made of descriptors and the other way round, and conversions to
+/// std's type and back.
+macro_rules! descriptor_traits {
+    ($($socket:ty: $inner:ty, $std:ty;)+) => {$(
+        impl AsFd for $socket {
+            #[inline]
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl AsRawFd for $socket {
+            fn as_raw_fd(&self) -> RawFd {
+                self.as_fd().as_raw_fd()
+            }
+        }
+
+        impl From<OwnedFd> for $socket {
+            fn from(fd: OwnedFd) -> Self {
+                Self(<$inner>::adopt(fd))
+            }
+        }
+
+        impl From<$socket> for OwnedFd {
+            fn from(socket: $socket) -> Self {
+                socket.0.into_fd()
+            }
+        }
+
+        impl FromRawFd for $socket {
+            unsafe fn from_raw_fd(fd: RawFd) -> Self {
+                // SAFETY: the caller owns `fd`, as this function requires too.
+                Self::from(unsafe { OwnedFd::from_raw_fd(fd) })
+            }
+        }
+
+        impl IntoRawFd for $socket {
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
+        impl From<$std> for $socket {
+            fn from(socket: $std) -> Self {
+                OwnedFd::from(socket).into()
+            }
+        }
+
+        impl From<$socket> for $std {
+            fn from(socket: $socket) -> Self {
+                OwnedFd::from(socket).into()
+            }
+        }
+    )+};
 }
 
-/// The same for a listener that was given away and may be in blocking mode.
-pub(crate) fn try_accept_blocking(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-    let now = Timespec::default();
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    if retry_on_intr(|| poll(&mut fds, Some(&now)))? == 0 {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    try_accept(fd)
-}
-
-#[inline]
-pub(crate) fn try_recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    let (n, _) = recv(fd, buf, RecvFlags::DONTWAIT)?;
-    Ok(n)
-}
-
-pub(crate) fn try_peek(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    let (n, _) = recv(fd, buf, RecvFlags::DONTWAIT | RecvFlags::PEEK)?;
-    Ok(n)
-}
-
-pub(crate) fn try_recv_from(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-    let (n, _, from) = recvfrom(fd, buf, RecvFlags::DONTWAIT)?;
-    Ok((n, to_std(from)?))
-}
-
-pub(crate) fn try_peek_from(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-    let (n, _, from) = recvfrom(fd, buf, RecvFlags::DONTWAIT | RecvFlags::PEEK)?;
-    Ok((n, to_std(from)?))
-}
-
-pub(crate) fn try_recv_vectored(
-    fd: BorrowedFd<'_>,
-    bufs: &mut [IoSliceMut<'_>],
-) -> io::Result<usize> {
-    let mut control = RecvAncillaryBuffer::default();
-    Ok(recvmsg(fd, bufs, &mut control, RecvFlags::DONTWAIT)?.bytes)
-}
-
-#[inline]
-pub(crate) fn try_send(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
-    Ok(send(fd, buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
-}
-
-pub(crate) fn try_send_to(fd: BorrowedFd<'_>, buf: &[u8], to: SocketAddr) -> io::Result<usize> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    Ok(sendto(fd, buf, flags, &to)?)
-}
-
-pub(crate) fn try_send_vectored(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    let mut control = SendAncillaryBuffer::default();
-    Ok(sendmsg(
-        fd,
-        bufs,
-        &mut control,
-        SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
-    )?)
-}
-
-/// How many of `len` buffers one system call takes.
-pub(crate) fn at_most_max(len: usize) -> usize {
-    len.min(MAX_BUFFERS)
-}
-
-/// The sum of the lengths of some buffers, in bytes.
-pub(crate) fn total(lens: impl Iterator<Item = usize>) -> usize {
-    lens.fold(0, usize::saturating_add)
-}
-
-pub(crate) fn local_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-    to_std(Some(getsockname(fd)?))
-}
-
-pub(crate) fn peer_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-    to_std(getpeername(fd)?)
-}
-
-/// An address of the kernel as std's; `InvalidInput`, as in std, if it is not one of the internet.
-fn to_std(addr: Option<SocketAddrAny>) -> io::Result<SocketAddr> {
-    addr.and_then(|addr| addr.try_into().ok())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "invalid argument"))
-}
-
-pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<Option<io::Error>> {
-    Ok(sockopt::socket_error(fd)?.err().map(io::Error::from))
-}
-
-/// Whether `fd` is in non-blocking mode; false if it does not tell.
-pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> bool {
-    fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK))
-}
-
-/// Puts the descriptor itself into, or out of, non-blocking mode.
-pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
-    Ok(rustix::io::ioctl_fionbio(fd, nonblocking)?)
-}
-
-impl FromRawFd for TcpStream {
-    unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller owns `fd`, as this function requires too.
-        Self::from(unsafe { OwnedFd::from_raw_fd(fd) })
-    }
-}
-
-impl FromRawFd for TcpListener {
-    unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller owns `fd`, as this function requires too.
-        Self::from(unsafe { OwnedFd::from_raw_fd(fd) })
-    }
-}
-
-impl FromRawFd for UdpSocket {
-    unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller owns `fd`, as this function requires too.
-        Self::from(unsafe { OwnedFd::from_raw_fd(fd) })
-    }
+descriptor_traits! {
+    TcpStream: Socket, std_net::TcpStream;
+    TcpListener: Listener, std_net::TcpListener;
+    UdpSocket: Socket, std_net::UdpSocket;
 }

@@ -2,18 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
-use green_core::io::Io;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{SocketFlags, SocketType, bind, connect};
 
 use crate::addr::{ToSocketAddrs, each_addr, first_addr};
-use crate::socket::{self, Modes};
+use crate::attempt;
+use crate::socket::Socket;
 
 /// A UDP socket; [`std::net::UdpSocket`] for green threads.
 ///
@@ -46,12 +44,10 @@ use crate::socket::{self, Modes};
 /// assert_eq!(echo.into_result().unwrap()?, 5);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct UdpSocket {
-    /// The socket. In the mode that the user asked for: attempts do not block by themselves.
-    io: Io<OwnedFd>,
-    /// What was set, shared by the handles that `try_clone` makes; nothing while all is as it was.
-    modes: OnceLock<Arc<Modes>>,
-}
+pub struct UdpSocket(
+    /// The socket.
+    pub(crate) Socket,
+);
 
 impl UdpSocket {
     /// Makes a socket on the first address that can be bound; [`std::net::UdpSocket::bind`].
@@ -61,12 +57,9 @@ impl UdpSocket {
     /// That of the last address; `InvalidInput` if there is none; what the resolver says.
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
         each_addr(addr, |addr| {
-            let fd = socket::new_socket(addr, SocketType::DGRAM, SocketFlags::empty())?;
+            let fd = attempt::new_socket(addr, SocketType::DGRAM, SocketFlags::empty())?;
             bind(&fd, &addr)?;
-            Ok(Self {
-                io: Io::new(fd),
-                modes: OnceLock::new(),
-            })
+            Ok(Self(Socket::new(fd)))
         })
     }
 
@@ -82,7 +75,7 @@ impl UdpSocket {
     ///
     /// `WouldBlock` in non-blocking mode and after the read timeout; what the kernel says.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.recv_by(|fd| socket::try_recv_from(fd, buf))
+        self.0.recv_by(|fd| attempt::try_recv_from(fd, buf))
     }
 
     /// As [`UdpSocket::recv_from`], without taking the datagram away; [`std::net::UdpSocket::peek_from`].
@@ -91,7 +84,7 @@ impl UdpSocket {
     ///
     /// As [`UdpSocket::recv_from`].
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.recv_by(|fd| socket::try_peek_from(fd, buf))
+        self.0.recv_by(|fd| attempt::try_peek_from(fd, buf))
     }
 
     /// Sends a datagram to the first of some addresses; [`std::net::UdpSocket::send_to`].
@@ -106,7 +99,7 @@ impl UdpSocket {
     /// timeout; what the resolver and the kernel say.
     pub fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
         let addr = first_addr(addr)?;
-        self.send_by(|fd| socket::try_send_to(fd, buf, addr))
+        self.0.send_by(|fd| attempt::try_send_to(fd, buf, addr))
     }
 
     /// The address that the socket is connected to; [`std::net::UdpSocket::peer_addr`].
@@ -115,7 +108,7 @@ impl UdpSocket {
     ///
     /// `NotConnected`; what else the kernel says.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        socket::peer_addr(self.as_fd())
+        attempt::peer_addr(self.as_fd())
     }
 
     /// The address that the socket is bound to; [`std::net::UdpSocket::local_addr`].
@@ -124,7 +117,7 @@ impl UdpSocket {
     ///
     /// What the kernel says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        socket::local_addr(self.as_fd())
+        attempt::local_addr(self.as_fd())
     }
 
     /// Another handle to the same socket; [`std::net::UdpSocket::try_clone`].
@@ -135,11 +128,7 @@ impl UdpSocket {
     ///
     /// The limit of descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        let fd = self.io.get_ref().try_clone()?;
-        Ok(Self {
-            io: Io::new(fd),
-            modes: Arc::clone(self.modes()).into(),
-        })
+        self.0.try_clone().map(Self)
     }
 
     /// Limits how long a receive may wait; [`std::net::UdpSocket::set_read_timeout`].
@@ -155,7 +144,7 @@ impl UdpSocket {
     ///
     /// `InvalidInput` if the timeout is zero.
     pub fn set_read_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
-        self.modes().set_timeout(self.as_fd(), Timeout::Recv, dur)
+        self.0.set_timeout(Timeout::Recv, dur)
     }
 
     /// Limits how long a send may wait; [`std::net::UdpSocket::set_write_timeout`].
@@ -166,7 +155,7 @@ impl UdpSocket {
     ///
     /// `InvalidInput` if the timeout is zero.
     pub fn set_write_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
-        self.modes().set_timeout(self.as_fd(), Timeout::Send, dur)
+        self.0.set_timeout(Timeout::Send, dur)
     }
 
     /// How long a receive may wait, as the kernel rounded it; [`std::net::UdpSocket::read_timeout`].
@@ -175,7 +164,7 @@ impl UdpSocket {
     ///
     /// What the kernel says.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(sockopt::socket_timeout(self, Timeout::Recv)?)
+        self.0.timeout(Timeout::Recv)
     }
 
     /// How long a send may wait, as the kernel rounded it; [`std::net::UdpSocket::write_timeout`].
@@ -184,7 +173,7 @@ impl UdpSocket {
     ///
     /// What the kernel says.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(sockopt::socket_timeout(self, Timeout::Send)?)
+        self.0.timeout(Timeout::Send)
     }
 
     /// Allows sends to broadcast addresses; [`std::net::UdpSocket::set_broadcast`].
@@ -327,7 +316,7 @@ impl UdpSocket {
     ///
     /// What the kernel says.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        socket::take_error(self.as_fd())
+        attempt::take_error(self.as_fd())
     }
 
     /// Sets whom `send` sends to, and `recv` receives from, to the first address that the kernel takes;
@@ -351,7 +340,7 @@ impl UdpSocket {
     /// `ConnectionRefused` if an earlier datagram met nobody; `WouldBlock` in non-blocking mode and after
     /// the write timeout; what else the kernel says.
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        self.send_by(|fd| socket::try_send(fd, buf))
+        self.0.send_by(|fd| attempt::try_send(fd, buf))
     }
 
     /// Receives a datagram; [`std::net::UdpSocket::recv`].
@@ -362,7 +351,7 @@ impl UdpSocket {
     ///
     /// `ConnectionRefused` if an earlier datagram met nobody; as [`UdpSocket::recv_from`].
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.recv_by(|fd| socket::try_recv(fd, buf))
+        self.0.recv_by(|fd| attempt::try_recv(fd, buf))
     }
 
     /// As [`UdpSocket::recv`], without taking the datagram away; [`std::net::UdpSocket::peek`].
@@ -371,7 +360,7 @@ impl UdpSocket {
     ///
     /// As [`UdpSocket::recv`].
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.recv_by(|fd| socket::try_peek(fd, buf))
+        self.0.recv_by(|fd| attempt::try_peek(fd, buf))
     }
 
     /// Makes operations fail with `WouldBlock` instead of waiting, on all handles to this socket;
@@ -383,54 +372,7 @@ impl UdpSocket {
     ///
     /// What the kernel says.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.modes().set_nonblocking(self.as_fd(), nonblocking)
-    }
-
-    /// The modes, to be changed or shared.
-    fn modes(&self) -> &Arc<Modes> {
-        self.modes.get_or_init(Arc::default)
-    }
-
-    /// Whether the user asked for non-blocking mode.
-    #[inline]
-    fn is_nonblocking(&self) -> bool {
-        self.modes.get().is_some_and(|modes| modes.is_nonblocking())
-    }
-
-    /// When an operation that begins to wait now has waited long enough.
-    #[inline]
-    fn deadline(&self, which: Timeout) -> Option<Instant> {
-        self.modes.get()?.deadline(which)
-    }
-
-    /// Receives with attempts that do not block.
-    #[inline]
-    fn recv_by<R>(
-        &self,
-        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
-    ) -> io::Result<R> {
-        if self.is_nonblocking() {
-            return attempt(self.as_fd());
-        }
-        let result = self
-            .io
-            .read_with(|| self.deadline(Timeout::Recv), |fd| attempt(fd.as_fd()));
-        result.map_err(socket::would_block_at_deadline)
-    }
-
-    /// Sends with attempts that do not block.
-    #[inline]
-    fn send_by(
-        &self,
-        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        if self.is_nonblocking() {
-            return attempt(self.as_fd());
-        }
-        let result = self
-            .io
-            .write_with(|| self.deadline(Timeout::Send), |fd| attempt(fd.as_fd()));
-        result.map_err(socket::would_block_at_deadline)
+        self.0.set_nonblocking(nonblocking)
     }
 }
 
@@ -443,54 +385,3 @@ impl fmt::Debug for UdpSocket {
         f.field("fd", &self.as_raw_fd()).finish()
     }
 }
-
-impl AsFd for UdpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
-    }
-}
-
-impl AsRawFd for UdpSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for UdpSocket {
-    fn into_raw_fd(self) -> RawFd {
-        self.io.into_inner().into_raw_fd()
-    }
-}
-
-impl From<OwnedFd> for UdpSocket {
-    /// The socket has the mode and the timeouts that the descriptor has now.
-    fn from(fd: OwnedFd) -> Self {
-        let modes = Arc::new(Modes::of(fd.as_fd())).into();
-        Self {
-            io: Io::new(fd),
-            modes,
-        }
-    }
-}
-
-impl From<UdpSocket> for OwnedFd {
-    fn from(socket: UdpSocket) -> Self {
-        socket.io.into_inner()
-    }
-}
-
-impl From<net::UdpSocket> for UdpSocket {
-    fn from(socket: net::UdpSocket) -> Self {
-        OwnedFd::from(socket).into()
-    }
-}
-
-impl From<UdpSocket> for net::UdpSocket {
-    fn from(socket: UdpSocket) -> Self {
-        OwnedFd::from(socket).into()
-    }
-}
-
-// What a panic can leave behind is a wake-up too many.
-impl UnwindSafe for UdpSocket {}
-impl RefUnwindSafe for UdpSocket {}

@@ -2,18 +2,15 @@
 
 use std::fmt;
 use std::io;
-use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
 
-use green_core::io::Io;
 use rustix::net::{SocketFlags, SocketType, bind, listen, sockopt};
 
 use super::{Incoming, TcpStream};
 use crate::addr::{ToSocketAddrs, each_addr};
-use crate::socket;
+use crate::attempt;
+use crate::socket::{Listener, Socket};
 
 /// A TCP socket that listens; [`std::net::TcpListener`] for green threads.
 ///
@@ -46,22 +43,10 @@ use crate::socket;
 /// assert_eq!(greeting, "hello");
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct TcpListener {
-    /// The socket. Invariant: in non-blocking mode, unless `modes.released`.
-    io: Io<OwnedFd>,
-    /// Shared by the handles that `try_clone` makes.
-    modes: Arc<Modes>,
-}
-
-/// The modes of a listener.
-#[derive(Debug, Default)]
-struct Modes {
-    /// Whether the user asked for non-blocking mode.
-    nonblocking: AtomicBool,
-    /// Whether a handle gave its descriptor away. From then on the descriptor has the mode that the user
-    /// asked for, and accepting needs a poll first.
-    released: AtomicBool,
-}
+pub struct TcpListener(
+    /// The socket.
+    pub(crate) Listener,
+);
 
 impl TcpListener {
     /// Makes a listener on the first address that can be bound; [`std::net::TcpListener::bind`].
@@ -97,7 +82,7 @@ impl TcpListener {
     /// ```
     pub fn bind_with<A: ToSocketAddrs>(addr: A, options: ListenOptions) -> io::Result<Self> {
         each_addr(addr, |addr| {
-            let fd = socket::new_socket(addr, SocketType::STREAM, SocketFlags::NONBLOCK)?;
+            let fd = attempt::new_socket(addr, SocketType::STREAM, SocketFlags::NONBLOCK)?;
             sockopt::set_socket_reuseaddr(&fd, true)?;
             if options.reuse_port {
                 sockopt::set_socket_reuseport(&fd, true)?;
@@ -107,10 +92,7 @@ impl TcpListener {
             }
             bind(&fd, &addr)?;
             listen(&fd, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-            Ok(Self {
-                io: Io::new(fd),
-                modes: Arc::default(),
-            })
+            Ok(Self(Listener::new(fd)))
         })
     }
 
@@ -120,7 +102,7 @@ impl TcpListener {
     ///
     /// What the kernel says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        socket::local_addr(self.as_fd())
+        attempt::local_addr(self.as_fd())
     }
 
     /// Another handle to the same listener; [`std::net::TcpListener::try_clone`].
@@ -129,11 +111,7 @@ impl TcpListener {
     ///
     /// The limit of descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        let fd = self.io.get_ref().try_clone()?;
-        Ok(Self {
-            io: Io::new(fd),
-            modes: Arc::clone(&self.modes),
-        })
+        self.0.try_clone().map(Self)
     }
 
     /// Waits for a connection; [`std::net::TcpListener::accept`].
@@ -147,19 +125,8 @@ impl TcpListener {
     /// `WouldBlock` in non-blocking mode if there is none. A server should survive the others: a
     /// connection that was aborted before it was accepted, the limits of descriptors and memory.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let attempt = |fd: &OwnedFd| {
-            if self.modes.released.load(Ordering::Acquire) {
-                socket::try_accept_blocking(fd.as_fd())
-            } else {
-                socket::try_accept(fd.as_fd())
-            }
-        };
-        let (fd, addr) = if self.modes.nonblocking.load(Ordering::Relaxed) {
-            attempt(self.io.get_ref())?
-        } else {
-            self.io.read_with(|| None, attempt)?
-        };
-        Ok((TcpStream::accepted(fd), addr))
+        let (fd, addr) = self.0.accept_by(attempt::try_accept)?;
+        Ok((TcpStream(Socket::new(fd)), addr))
     }
 
     /// The connections, one after the other, for ever; [`std::net::TcpListener::incoming`].
@@ -211,7 +178,7 @@ impl TcpListener {
     ///
     /// What the kernel says.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        socket::take_error(self.as_fd())
+        attempt::take_error(self.as_fd())
     }
 
     /// Makes `accept` fail with `WouldBlock` instead of waiting, on all handles to this listener;
@@ -221,22 +188,7 @@ impl TcpListener {
     ///
     /// What the kernel says.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.modes.nonblocking.store(nonblocking, Ordering::Relaxed);
-        if self.modes.released.load(Ordering::Acquire) {
-            socket::set_nonblocking(self.as_fd(), nonblocking)?;
-        }
-        Ok(())
-    }
-
-    /// Gives the descriptor away in the mode that the user asked for. Other handles to the listener look
-    /// before they accept from now on.
-    fn release(self) -> OwnedFd {
-        self.modes.released.store(true, Ordering::Release);
-        let fd = self.io.into_inner();
-        let nonblocking = self.modes.nonblocking.load(Ordering::Relaxed);
-        // Nothing can be done about an error; the kernel has none for an open socket.
-        drop(socket::set_nonblocking(fd.as_fd(), nonblocking));
-        fd
+        self.0.set_nonblocking(nonblocking)
     }
 }
 
@@ -249,62 +201,6 @@ impl fmt::Debug for TcpListener {
         f.field("fd", &self.as_raw_fd()).finish()
     }
 }
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for TcpListener {
-    fn into_raw_fd(self) -> RawFd {
-        self.release().into_raw_fd()
-    }
-}
-
-impl From<OwnedFd> for TcpListener {
-    /// Puts the descriptor into non-blocking mode, which every duplicate of it shares.
-    fn from(fd: OwnedFd) -> Self {
-        let nonblocking = socket::is_nonblocking(fd.as_fd());
-        let released = !nonblocking && socket::set_nonblocking(fd.as_fd(), true).is_err();
-        let modes = Modes {
-            nonblocking: nonblocking.into(),
-            released: released.into(),
-        };
-        Self {
-            io: Io::new(fd),
-            modes: Arc::new(modes),
-        }
-    }
-}
-
-impl From<TcpListener> for OwnedFd {
-    fn from(listener: TcpListener) -> Self {
-        listener.release()
-    }
-}
-
-impl From<net::TcpListener> for TcpListener {
-    fn from(listener: net::TcpListener) -> Self {
-        OwnedFd::from(listener).into()
-    }
-}
-
-impl From<TcpListener> for net::TcpListener {
-    fn from(listener: TcpListener) -> Self {
-        listener.release().into()
-    }
-}
-
-// What a panic can leave behind is a wake-up too many.
-impl UnwindSafe for TcpListener {}
-impl RefUnwindSafe for TcpListener {}
 
 /// How to listen: what [`TcpListener::bind_with`] takes. Not in std.
 ///

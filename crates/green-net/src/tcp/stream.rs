@@ -2,18 +2,16 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::{self, Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, OnceLock};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use green_core::io::Io;
 use rustix::net::sockopt::{self, Timeout};
-use rustix::net::{self as sys, SocketFlags, SocketType};
+use rustix::net::{SocketFlags, SocketType};
 
 use crate::addr::{ToSocketAddrs, each_addr};
-use crate::socket::{self, Modes};
+use crate::attempt;
+use crate::socket::{self, Socket};
 
 /// A TCP connection; [`std::net::TcpStream`] for green threads.
 ///
@@ -44,12 +42,10 @@ use crate::socket::{self, Modes};
 /// assert_eq!(greeting, "hello");
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct TcpStream {
-    /// The socket. In the mode that the user asked for: attempts do not block by themselves.
-    io: Io<OwnedFd>,
-    /// What was set, shared by the handles that `try_clone` makes; nothing while all is as it was.
-    modes: OnceLock<Arc<Modes>>,
-}
+pub struct TcpStream(
+    /// The connection.
+    pub(crate) Socket,
+);
 
 impl TcpStream {
     /// Connects to the first address that answers; [`std::net::TcpStream::connect`].
@@ -85,23 +81,14 @@ impl TcpStream {
     }
 
     fn connect_to(addr: SocketAddr, deadline: Option<Instant>) -> io::Result<Self> {
-        let fd = socket::new_socket(addr, SocketType::STREAM, SocketFlags::NONBLOCK)?;
-        let io = Io::new(fd);
-        socket::begin_connect(io.as_fd(), addr)?;
-        io.write_with(|| deadline, |fd| socket::connected(fd.as_fd()))?;
-        socket::set_nonblocking(io.as_fd(), false)?;
-        Ok(Self {
-            io,
-            modes: OnceLock::new(),
-        })
-    }
-
-    /// A stream of a connection that was just accepted: in blocking mode, without timeouts.
-    pub(super) fn accepted(fd: OwnedFd) -> Self {
-        Self {
-            io: Io::new(fd),
-            modes: OnceLock::new(),
-        }
+        let fd = attempt::new_socket(addr, SocketType::STREAM, SocketFlags::NONBLOCK)?;
+        let socket = Socket::new(fd);
+        attempt::begin_connect(socket.as_fd(), addr)?;
+        socket
+            .io()
+            .write_with(|| deadline, |fd| attempt::connected(fd.as_fd()))?;
+        attempt::set_nonblocking(socket.as_fd(), false)?;
+        Ok(Self(socket))
     }
 
     /// The address of the other end; [`std::net::TcpStream::peer_addr`].
@@ -110,7 +97,7 @@ impl TcpStream {
     ///
     /// `NotConnected`; what else the kernel says.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        socket::peer_addr(self.as_fd())
+        attempt::peer_addr(self.as_fd())
     }
 
     /// The address of this end; [`std::net::TcpStream::local_addr`].
@@ -119,7 +106,7 @@ impl TcpStream {
     ///
     /// What the kernel says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        socket::local_addr(self.as_fd())
+        attempt::local_addr(self.as_fd())
     }
 
     /// Ends one or both directions, which wakes who waits for them; [`std::net::TcpStream::shutdown`].
@@ -128,12 +115,7 @@ impl TcpStream {
     ///
     /// `NotConnected`, for example after the other end has reset the connection.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        let how = match how {
-            Shutdown::Read => sys::Shutdown::Read,
-            Shutdown::Write => sys::Shutdown::Write,
-            Shutdown::Both => sys::Shutdown::Both,
-        };
-        Ok(sys::shutdown(self, how)?)
+        self.0.shutdown(how)
     }
 
     /// Another handle to the same connection; [`std::net::TcpStream::try_clone`].
@@ -144,11 +126,7 @@ impl TcpStream {
     ///
     /// The limit of descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        let fd = self.io.get_ref().try_clone()?;
-        Ok(Self {
-            io: Io::new(fd),
-            modes: Arc::clone(self.modes()).into(),
-        })
+        self.0.try_clone().map(Self)
     }
 
     /// Limits how long a read may wait; [`std::net::TcpStream::set_read_timeout`].
@@ -164,7 +142,7 @@ impl TcpStream {
     ///
     /// `InvalidInput` if the timeout is zero.
     pub fn set_read_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
-        self.modes().set_timeout(self.as_fd(), Timeout::Recv, dur)
+        self.0.set_timeout(Timeout::Recv, dur)
     }
 
     /// Limits how long a write may wait; [`std::net::TcpStream::set_write_timeout`].
@@ -175,7 +153,7 @@ impl TcpStream {
     ///
     /// `InvalidInput` if the timeout is zero.
     pub fn set_write_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
-        self.modes().set_timeout(self.as_fd(), Timeout::Send, dur)
+        self.0.set_timeout(Timeout::Send, dur)
     }
 
     /// How long a read may wait, as the kernel rounded it; [`std::net::TcpStream::read_timeout`].
@@ -184,7 +162,7 @@ impl TcpStream {
     ///
     /// What the kernel says.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(sockopt::socket_timeout(self, Timeout::Recv)?)
+        self.0.timeout(Timeout::Recv)
     }
 
     /// How long a write may wait, as the kernel rounded it; [`std::net::TcpStream::write_timeout`].
@@ -193,7 +171,7 @@ impl TcpStream {
     ///
     /// What the kernel says.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(sockopt::socket_timeout(self, Timeout::Send)?)
+        self.0.timeout(Timeout::Send)
     }
 
     /// Reads without taking the data away; [`std::net::TcpStream::peek`].
@@ -209,14 +187,7 @@ impl TcpStream {
         if buf.is_empty() {
             return Ok(0);
         }
-        if self.is_nonblocking() {
-            return socket::try_peek(self.as_fd(), buf);
-        }
-        let result = self.io.read_with(
-            || self.deadline(Timeout::Recv),
-            |fd| socket::try_peek(fd.as_fd(), buf),
-        );
-        result.map_err(socket::would_block_at_deadline)
+        self.0.recv_by(|fd| attempt::try_peek(fd, buf))
     }
 
     /// Sends small segments at once, or collects them; [`std::net::TcpStream::set_nodelay`].
@@ -297,7 +268,7 @@ impl TcpStream {
     ///
     /// What the kernel says.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        socket::take_error(self.as_fd())
+        attempt::take_error(self.as_fd())
     }
 
     /// Makes operations fail with `WouldBlock` instead of waiting, on all handles to this connection;
@@ -309,64 +280,7 @@ impl TcpStream {
     ///
     /// What the kernel says.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.modes().set_nonblocking(self.as_fd(), nonblocking)
-    }
-
-    /// The modes, to be changed or shared.
-    fn modes(&self) -> &Arc<Modes> {
-        self.modes.get_or_init(Arc::default)
-    }
-
-    /// Whether the user asked for non-blocking mode.
-    #[inline]
-    fn is_nonblocking(&self) -> bool {
-        self.modes.get().is_some_and(|modes| modes.is_nonblocking())
-    }
-
-    /// When an operation that begins to wait now has waited long enough.
-    #[inline]
-    fn deadline(&self, which: Timeout) -> Option<Instant> {
-        self.modes.get()?.deadline(which)
-    }
-
-    /// Reads `asked` bytes at most, with attempts that do not block.
-    #[inline]
-    fn read_by(
-        &self,
-        asked: usize,
-        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        if asked == 0 {
-            return Ok(0);
-        }
-        if self.is_nonblocking() {
-            return attempt(self.as_fd());
-        }
-        let result = self.io.read_stream_with(
-            asked,
-            || self.deadline(Timeout::Recv),
-            |fd| attempt(fd.as_fd()),
-        );
-        result.map_err(socket::would_block_at_deadline)
-    }
-
-    /// Writes `asked` bytes at most, with attempts that do not block.
-    #[inline]
-    fn write_by(
-        &self,
-        asked: usize,
-        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        // Nothing to write needs no room, but may still find the connection closed.
-        if asked == 0 || self.is_nonblocking() {
-            return attempt(self.as_fd());
-        }
-        let result = self.io.write_stream_with(
-            asked,
-            || self.deadline(Timeout::Send),
-            |fd| attempt(fd.as_fd()),
-        );
-        result.map_err(socket::would_block_at_deadline)
+        self.0.set_nonblocking(nonblocking)
     }
 }
 
@@ -396,30 +310,33 @@ impl Write for TcpStream {
 
 impl Read for &TcpStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_by(buf.len(), |fd| socket::try_recv(fd, buf))
+        self.0
+            .read_tcp_by(buf.len(), |fd| attempt::try_recv(fd, buf))
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let count = socket::at_most_max(bufs.len());
+        let count = attempt::at_most_max(bufs.len());
         let bufs = &mut bufs[..count];
-        let asked = socket::total(bufs.iter().map(|buf| buf.len()));
-        self.read_by(asked, |fd| socket::try_recv_vectored(fd, bufs))
+        let asked = attempt::total(bufs.iter().map(|buf| buf.len()));
+        self.0
+            .read_tcp_by(asked, |fd| attempt::try_recv_vectored(fd, bufs))
     }
 }
 
 impl Write for &TcpStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_by(buf.len(), |fd| socket::try_send(fd, buf))
+        self.0.write_by(buf.len(), |fd| attempt::try_send(fd, buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bufs = &bufs[..socket::at_most_max(bufs.len())];
-        let asked = socket::total(bufs.iter().map(|buf| buf.len()));
+        let bufs = &bufs[..attempt::at_most_max(bufs.len())];
+        let asked = attempt::total(bufs.iter().map(|buf| buf.len()));
         if asked == 0 {
             // As `writev`, which std calls; `sendmsg` would find a closed connection.
             return Ok(0);
         }
-        self.write_by(asked, |fd| socket::try_send_vectored(fd, bufs))
+        self.0
+            .write_by(asked, |fd| attempt::try_send_vectored(fd, bufs))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -439,54 +356,3 @@ impl fmt::Debug for TcpStream {
         f.field("fd", &self.as_raw_fd()).finish()
     }
 }
-
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
-    }
-}
-
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for TcpStream {
-    fn into_raw_fd(self) -> RawFd {
-        self.io.into_inner().into_raw_fd()
-    }
-}
-
-impl From<OwnedFd> for TcpStream {
-    /// The stream has the mode and the timeouts that the descriptor has now.
-    fn from(fd: OwnedFd) -> Self {
-        let modes = Arc::new(Modes::of(fd.as_fd())).into();
-        Self {
-            io: Io::new(fd),
-            modes,
-        }
-    }
-}
-
-impl From<TcpStream> for OwnedFd {
-    fn from(stream: TcpStream) -> Self {
-        stream.io.into_inner()
-    }
-}
-
-impl From<net::TcpStream> for TcpStream {
-    fn from(stream: net::TcpStream) -> Self {
-        OwnedFd::from(stream).into()
-    }
-}
-
-impl From<TcpStream> for net::TcpStream {
-    fn from(stream: TcpStream) -> Self {
-        OwnedFd::from(stream).into()
-    }
-}
-
-// What a panic can leave behind is a wake-up too many.
-impl UnwindSafe for TcpStream {}
-impl RefUnwindSafe for TcpStream {}
