@@ -297,3 +297,34 @@ fn a_fifo_that_has_a_writer_again_is_waited_for() {
         std::fs::remove_file(&path).unwrap();
     });
 }
+
+#[test]
+fn what_no_poller_tells_of_is_tried_again() {
+    let body = || {
+        let (a, _b) = pair();
+        let mut left = 10;
+        let repeated = a.repeat_with(
+            || None,
+            |_| {
+                left -= 1;
+                if left > 0 {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                Ok("done")
+            },
+        );
+        assert_eq!((repeated.unwrap(), left), ("done", 0));
+        let never = |_: &UnixStream| Err::<(), _>(ErrorKind::WouldBlock.into());
+        let begin = Instant::now();
+        let soon = begin + Duration::from_millis(20);
+        let late = a.repeat_with(|| Some(soon), never).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+        assert!(Instant::now() >= soon);
+        assert!(timeout(Duration::from_millis(5), || a.repeat_with(|| None, never)).is_err());
+        a.set_nonblocking(true);
+        let at_once = a.repeat_with(|| panic!("it does not wait"), never);
+        assert_eq!(at_once.unwrap_err().kind(), ErrorKind::WouldBlock);
+    };
+    body();
+    run(body);
+}

@@ -155,6 +155,29 @@ impl<T: AsFd> Io<T> {
         attempt.run_stream(asked, || deadline().into(), || op(self.get_ref()))
     }
 
+    /// Runs `op` until it does anything but fail with `WouldBlock`, pausing in between.
+    ///
+    /// For what the kernel does not tell of by readiness: room among the connections that a Unix listener
+    /// has not accepted, or in the queue of a datagram socket that one is not connected to. The pauses grow
+    /// with the wait, to an eighth of it, and to 50 ms at most.
+    ///
+    /// # Blocking
+    ///
+    /// Waits at most until the deadline; a cancellation point while it waits. Callers are not served in any
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::read_with`].
+    pub fn repeat_with<R>(
+        &self,
+        deadline: impl FnOnce() -> Option<Instant>,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let attempt = self.attempt(Direction::Write);
+        attempt.run_repeatedly(|| deadline().into(), || op(self.get_ref()))
+    }
+
     #[inline]
     fn attempt(&self, direction: Direction) -> Attempt<'_> {
         Attempt {

@@ -12,7 +12,12 @@ use crate::park::{Caller, Green, os_scope_deadline};
 use crate::reactor::Watch;
 use crate::reactor::source::Direction;
 use crate::time::deadline::Deadline;
+use crate::time::{sleep_until, yield_now};
 use crate::waitq::NotReady;
+
+/// How long to pause before another attempt at what no poller tells of.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// One operation on one descriptor, in one direction.
 #[derive(Clone, Copy)]
@@ -43,6 +48,37 @@ impl Attempt<'_> {
         op: impl FnMut() -> io::Result<usize>,
     ) -> io::Result<usize> {
         self.run_with(deadline, op, |&moved| 0 < moved && moved < asked)
+    }
+
+    /// Runs `op` until it does anything but fail with `WouldBlock`, pausing in between.
+    pub(super) fn run_repeatedly<R>(
+        self,
+        deadline: impl FnOnce() -> Deadline,
+        mut op: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        let result = op();
+        if self.nonblocking || !would_block(&result) {
+            if let Some(green) = Green::current() {
+                green.spend();
+            }
+            return result;
+        }
+        let deadline = deadline();
+        let begin = Instant::now();
+        // Who makes room may only be waiting for its turn.
+        yield_now();
+        loop {
+            let result = op();
+            if !would_block(&result) {
+                return result;
+            }
+            if deadline.is_past() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let pause = (begin.elapsed() / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            let next = Instant::now() + pause;
+            sleep_until(deadline.instant().map_or(next, |end| next.min(end)));
+        }
     }
 
     #[inline]
