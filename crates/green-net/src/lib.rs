@@ -28,7 +28,7 @@
 //! | `net::TcpListener` | [`TcpListener`] | backlog 1024; [`TcpListener::bind_with`] |
 //! | `net::Incoming` | [`Incoming`] | none |
 //! | `net::ToSocketAddrs` | [`ToSocketAddrs`] | a trait of its own with std's impls: names are resolved on the blocking pool |
-//! | `os::linux::net::TcpStreamExt` | [`os_linux::TcpStreamExt`] | a trait of its own: std's is sealed |
+//! | `os::linux::net::TcpStreamExt` | [`os::linux::net::TcpStreamExt`] | a trait of its own: std's is sealed |
 //! | `net::UdpSocket` | [`UdpSocket`] | a timeout has no OS error code |
 //! | `net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, Shutdown, AddrParseError}` | std's | none |
 //! | `net::{IntoIncoming, hostname}` | none | unstable in std |
@@ -42,17 +42,12 @@
 
 mod addr;
 mod attempt;
-pub mod os_linux;
+pub mod net;
+pub mod os;
 mod resolve;
 #[expect(unsafe_code, reason = "`FromRawFd` has an unsafe function")]
 mod socket;
 mod tcp;
 mod udp;
 
-pub use std::net::{
-    AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
-};
-
-pub use addr::ToSocketAddrs;
-pub use tcp::{Incoming, ListenOptions, TcpListener, TcpStream};
-pub use udp::UdpSocket;
+pub use net::*;

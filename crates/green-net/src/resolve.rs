@@ -1,8 +1,34 @@
 //! The resolver: the system's, called on the blocking pool.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{self, SocketAddr};
 use std::vec;
+
+use crate::addr::ToSocketAddrs;
+
+/// The addresses of a host and port, to choose from before one connects. Not in std; tokio's `lookup_host`.
+///
+/// The same as [`ToSocketAddrs::to_socket_addrs`], which every function that takes such addresses calls.
+///
+/// # Blocking
+///
+/// Names are resolved on the blocking pool: the caller parks, and it is a cancellation point. If it is killed,
+/// the system's resolver runs on for nobody.
+///
+/// # Errors
+///
+/// `InvalidInput` if a string is not of the form `host:port`; what the resolver says.
+///
+/// # Examples
+///
+/// ```
+/// let mut addrs = green_net::lookup_host("localhost:80")?;
+/// assert!(addrs.all(|addr| addr.ip().is_loopback() && addr.port() == 80));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn lookup_host<T: ToSocketAddrs>(host: T) -> io::Result<T::Iter> {
+    host.to_socket_addrs()
+}
 
 /// The addresses of `host`, in the order of the system's preference.
 ///
@@ -16,5 +42,5 @@ pub(crate) fn resolve(host: &str, port: u16) -> io::Result<vec::IntoIter<SocketA
 
 #[expect(clippy::disallowed_methods, reason = "runs on the blocking pool")]
 fn look_up(host: &str, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
-    (host, port).to_socket_addrs()
+    net::ToSocketAddrs::to_socket_addrs(&(host, port))
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use green_core::event::Event;
 use green_core::queue::Queue;
-use green_net::os_linux::TcpStreamExt;
+use green_net::os::linux::net::TcpStreamExt;
 use green_net::{ListenOptions, TcpListener, TcpStream, ToSocketAddrs};
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::net::{SendFlags, send};

@@ -30,3 +30,33 @@ impl Iterator for Incoming<'_> {
 }
 
 impl FusedIterator for Incoming<'_> {}
+
+/// As [`Incoming`], of a listener that it owns; `std::net::IntoIncoming`.
+///
+/// Made by [`TcpListener::into_incoming`].
+///
+/// # Differences from std
+///
+/// Unstable there.
+#[derive(Debug)]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct IntoIncoming {
+    /// Accepts.
+    listener: TcpListener,
+}
+
+impl IntoIncoming {
+    pub(super) fn new(listener: TcpListener) -> Self {
+        Self { listener }
+    }
+}
+
+impl Iterator for IntoIncoming {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<io::Result<TcpStream>> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
+
+impl FusedIterator for IntoIncoming {}

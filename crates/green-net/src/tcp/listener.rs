@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::net::{SocketFlags, SocketType, bind, listen, sockopt};
 
-use super::{Incoming, TcpStream};
+use super::{Incoming, IntoIncoming, TcpStream};
 use crate::addr::{ToSocketAddrs, each_addr};
 use crate::attempt;
 use crate::socket::{Listener, Socket};
@@ -132,6 +132,15 @@ impl TcpListener {
     /// The connections, one after the other, for ever; [`std::net::TcpListener::incoming`].
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming::new(self)
+    }
+
+    /// The same of a listener that nobody else has; `std::net::TcpListener::into_incoming`.
+    ///
+    /// # Differences from std
+    ///
+    /// Unstable there.
+    pub fn into_incoming(self) -> IntoIncoming {
+        IntoIncoming::new(self)
     }
 
     /// Sets the time to live of packets; [`std::net::TcpListener::set_ttl`].

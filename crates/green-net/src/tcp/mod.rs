@@ -4,6 +4,6 @@ mod incoming;
 mod listener;
 mod stream;
 
-pub use incoming::Incoming;
+pub use incoming::{Incoming, IntoIncoming};
 pub use listener::{ListenOptions, TcpListener};
 pub use stream::TcpStream;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+pub use std::os::linux::net::SocketAddrExt;
+
 use rustix::net::sockopt;
 
 use crate::TcpStream;
@@ -15,7 +17,7 @@ use crate::TcpStream;
 /// # Examples
 ///
 /// ```
-/// use green_net::os_linux::TcpStreamExt;
+/// use green_net::os::linux::net::TcpStreamExt;
 /// use green_net::{TcpListener, TcpStream};
 ///
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
