@@ -9,8 +9,10 @@
 //! System calls: see `attempt`.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::{self as std_net, Shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net as std_unix;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -21,6 +23,7 @@ use rustix::net as sys;
 use rustix::net::sockopt::{self, Timeout};
 
 use crate::attempt;
+use crate::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use crate::tcp::{TcpListener, TcpStream};
 use crate::udp::UdpSocket;
 
@@ -116,6 +119,20 @@ impl Socket {
         let result = self
             .io
             .write_with(|| self.deadline(Timeout::Send), |fd| attempt(fd.as_fd()));
+        result.map_err(would_block_at_deadline)
+    }
+
+    /// Sends a message to whom no poll tells when it has room.
+    pub(crate) fn send_repeatedly_by(
+        &self,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if self.is_nonblocking() {
+            return attempt(self.as_fd());
+        }
+        let result = self
+            .io
+            .repeat_with(|| self.deadline(Timeout::Send), |fd| attempt(fd.as_fd()));
         result.map_err(would_block_at_deadline)
     }
 
@@ -460,4 +477,15 @@ descriptor_traits! {
     TcpStream: Socket, std_net::TcpStream;
     TcpListener: Listener, std_net::TcpListener;
     UdpSocket: Socket, std_net::UdpSocket;
+    UnixStream: Socket, std_unix::UnixStream;
+    UnixListener: Listener, std_unix::UnixListener;
+    UnixDatagram: Socket, std_unix::UnixDatagram;
+}
+
+/// Lends a descriptor to a socket type of std, for what only std can do: making an address of any kind, and its
+/// form of `Debug`.
+pub(crate) fn as_std<T: FromRawFd, R>(fd: BorrowedFd<'_>, f: impl FnOnce(&T) -> R) -> R {
+    // SAFETY: `fd` is open while it is borrowed, and a value that is not dropped does not close it.
+    let socket = ManuallyDrop::new(unsafe { T::from_raw_fd(fd.as_raw_fd()) });
+    f(&socket)
 }

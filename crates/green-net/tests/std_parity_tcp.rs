@@ -32,6 +32,8 @@ macro_rules! pair {
 }
 
 parity! {
+    use net;
+
     fn bind_error() {
         assert_eq!(TcpListener::bind("1.1.1.1:9999").unwrap_err().kind(), ErrorKind::AddrNotAvailable);
         let none = TcpListener::bind(&[][..]).unwrap_err();

@@ -61,6 +61,8 @@ macro_rules! refusing {
 }
 
 parity! {
+    use net;
+
     fn bind_error() {
         assert_eq!(UdpSocket::bind("1.1.1.1:9999").unwrap_err().kind(), ErrorKind::AddrNotAvailable);
         let none = UdpSocket::bind(&[][..]).unwrap_err();

@@ -1,35 +1,61 @@
-//! What the parity tests share: three ways to run the same body.
+//! What the parity tests share: the ways to run the same body.
 
-/// Defines tests three times over: on std's types, and on ours from an OS thread and from a green thread.
+/// Defines tests four times over: on std's types, and on [`ours`] in three ways.
 ///
-/// The bodies find the types under their plain names, and what starts a thread of the right kind as `spawn`.
+/// The bodies find the types of a module of std under their plain names, and what starts a thread of the
+/// right kind as `spawn`.
 macro_rules! parity {
-    ($(fn $name:ident() $body:block)*) => {
+    (use $($module:ident)::+; $(fn $name:ident() $body:block)*) => {
         mod on_std {
-            use std::net::*;
-            use super::support::os_threads::spawn;
+            use std::$($module::)+*;
+            use crate::support::os_threads::spawn;
             use super::*;
             $(#[test] fn $name() $body)*
         }
 
-        mod on_an_os_thread {
-            use green_net::*;
-            use super::support::os_threads::spawn;
+        ours! { use $($module)::+; $(fn $name() $body)* }
+    };
+}
+
+/// The same without std's types: from OS threads, and from green threads on one hub and on two.
+macro_rules! ours {
+    (use $($module:ident)::+; $(fn $name:ident() $body:block)*) => {
+        mod on_os_threads {
+            use green_net::$($module::)+*;
+            use crate::support::os_threads::spawn;
             use super::*;
             $(#[test] fn $name() $body)*
         }
 
-        mod on_a_green_thread {
-            use green_net::*;
-            use super::support::green_threads::spawn;
+        mod on_green_threads {
+            use green_net::$($module::)+*;
+            use crate::support::green_threads::spawn;
             use super::*;
-            $(#[test] fn $name() { green_core::run(|| $body) })*
+
+            mod one_hub {
+                $(#[test] fn $name() { crate::support::on_hubs(1, super::$name); })*
+            }
+
+            mod two_hubs {
+                $(#[test] fn $name() { crate::support::on_hubs(2, super::$name); })*
+            }
+
+            $(fn $name() $body)*
         }
     };
 }
 
+/// Runs a body in a green thread of a runtime with so many hubs.
+pub(crate) fn on_hubs(hubs: usize, body: fn()) {
+    green_core::Config::new()
+        .hubs(hubs)
+        .apply()
+        .expect("each test has a process of its own");
+    green_core::run(body);
+}
+
 pub(crate) mod os_threads {
-    //! `spawn` for the first two ways.
+    //! `spawn` for OS threads.
 
     pub(crate) struct Handle<T>(std::thread::JoinHandle<T>);
 
@@ -45,7 +71,7 @@ pub(crate) mod os_threads {
 }
 
 pub(crate) mod green_threads {
-    //! `spawn` for the third.
+    //! `spawn` for green threads.
 
     pub(crate) struct Handle<T>(green_core::Greenlet<T>);
 
