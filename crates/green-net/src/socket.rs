@@ -23,7 +23,7 @@ use rustix::net as sys;
 use rustix::net::sockopt::{self, Timeout};
 
 use crate::attempt;
-use crate::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use crate::os::unix::net::{UCred, UnixDatagram, UnixListener, UnixStream};
 use crate::tcp::{TcpListener, TcpStream};
 use crate::udp::UdpSocket;
 
@@ -489,3 +489,36 @@ pub(crate) fn as_std<T: FromRawFd, R>(fd: BorrowedFd<'_>, f: impl FnOnce(&T) -> 
     let socket = ManuallyDrop::new(unsafe { T::from_raw_fd(fd.as_raw_fd()) });
     f(&socket)
 }
+
+/// The credentials of who is at the other end. `rustix` would take a process that this one cannot see, which the
+/// kernel calls 0, for one with a number.
+pub(crate) fn peer_cred(fd: BorrowedFd<'_>) -> io::Result<UCred> {
+    let mut cred = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut len = LEN_OF_UCRED;
+    let value = (&raw mut cred).cast();
+    // SAFETY: `value` is valid for writes of `len` bytes, and any bytes are a `ucred`.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            value,
+            &mut len,
+        )
+    };
+    if result != 0 || len != LEN_OF_UCRED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(UCred {
+        uid: cred.uid,
+        gid: cred.gid,
+        pid: Some(cred.pid),
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it is 12 bytes")]
+const LEN_OF_UCRED: libc::socklen_t = size_of::<libc::ucred>() as libc::socklen_t;

@@ -962,5 +962,20 @@ mod unstable {
             }
             assert_eq!(receiver.recv(&mut [0; 11]).unwrap(), 11);
         }
+
+        fn test_socket_pair() {
+            let (one, other) = UnixStream::pair().unwrap();
+            let creds: [UCred; 2] = [one.peer_cred().unwrap(), other.peer_cred().unwrap()];
+            assert_eq!(creds[0], creds[1]);
+            assert_eq!(creds[0].uid, rustix::process::geteuid().as_raw());
+            assert_eq!(creds[0].gid, rustix::process::getegid().as_raw());
+        }
+
+        fn test_socket_pair_pids() {
+            let (one, other) = UnixStream::pair().unwrap();
+            let pid = i32::try_from(std::process::id()).ok();
+            assert_eq!(one.peer_cred().unwrap().pid, pid);
+            assert_eq!(other.peer_cred().unwrap().pid, pid);
+        }
     }
 }

@@ -5,6 +5,7 @@ mod datagram;
 mod incoming;
 mod listener;
 mod stream;
+mod ucred;
 
 pub use std::os::unix::net::SocketAddr;
 
@@ -12,3 +13,4 @@ pub use datagram::UnixDatagram;
 pub use incoming::Incoming;
 pub use listener::UnixListener;
 pub use stream::UnixStream;
+pub use ucred::UCred;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use rustix::net::sockopt::Timeout;
 use rustix::net::{SocketFlags, SocketType};
 
-use super::SocketAddr;
 use super::attempt as unix;
+use super::{SocketAddr, UCred};
 use crate::attempt;
 use crate::socket::{self, Socket};
 
@@ -123,6 +123,30 @@ impl UnixStream {
     /// `NotConnected`; what else the kernel says.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         unix::peer_addr(self.as_fd())
+    }
+
+    /// Who was at the other end when the connection was made; `std::os::unix::net::UnixStream::peer_cred`.
+    ///
+    /// # Differences from std
+    ///
+    /// Unstable there.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_net::os::unix::net::UnixStream;
+    ///
+    /// let (stream, _other) = UnixStream::pair()?;
+    /// let pid = i32::try_from(std::process::id()).ok();
+    /// assert_eq!(stream.peer_cred()?.pid, pid);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn peer_cred(&self) -> io::Result<UCred> {
+        socket::peer_cred(self.as_fd())
     }
 
     /// Limits how long a read may wait; [`std::os::unix::net::UnixStream::set_read_timeout`].
