@@ -159,7 +159,7 @@ impl<T: AsFd> Io<T> {
     ///
     /// For what the kernel does not tell of by readiness: room among the connections that a Unix listener
     /// has not accepted, or in the queue of a datagram socket that one is not connected to. The pauses grow
-    /// with the wait, to an eighth of it, and to 50 ms at most.
+    /// with the wait: an eighth of it on average, and 75 ms at most.
     ///
     /// # Blocking
     ///

@@ -75,8 +75,7 @@ impl Attempt<'_> {
             if deadline.is_past() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            let pause = (begin.elapsed() / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-            let next = Instant::now() + pause;
+            let next = Instant::now() + pause_after(begin.elapsed());
             sleep_until(deadline.instant().map_or(next, |end| next.min(end)));
         }
     }
@@ -253,6 +252,15 @@ fn poll_fd(fd: BorrowedFd<'_>, direction: Direction, deadline: Deadline) -> io::
             return Err(io::ErrorKind::TimedOut.into());
         }
     }
+}
+
+/// How long to pause after so long a wait: an eighth of it, give or take a half. Those who began to wait together
+/// would otherwise all come at once, find room for one, and leave what room there is then empty for a whole pause.
+fn pause_after(waited: Duration) -> Duration {
+    let mean = (waited / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+    // The last digits of a clock are as good as random.
+    let share = waited.subsec_nanos() % 1_024;
+    mean / 2 + mean * share / 1_024
 }
 
 fn timespec(duration: Duration) -> Timespec {

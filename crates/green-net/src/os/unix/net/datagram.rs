@@ -24,8 +24,8 @@ use crate::socket::{self, Socket};
 /// # Differences from std
 ///
 /// - A [`send_to`](UnixDatagram::send_to) to a receiver that has no room tries again after pauses, of an
-///   eighth of the time that it has waited and of 50 ms at most: the kernel does not tell when there is room.
-///   Nobody is served in order. A `send` has no such pauses.
+///   eighth of the time that it has waited on average and of 75 ms at most: the kernel does not tell when
+///   there is room. Nobody is served in order. A `send` has no such pauses.
 /// - Who is bound to a path of 108 bytes, as programs in C may be, is an unnamed sender.
 /// - Timeouts are read from the descriptor when the socket is made of it, and change by the methods
 ///   here only: a `setsockopt` past them is not seen.

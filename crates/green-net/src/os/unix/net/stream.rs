@@ -23,7 +23,8 @@ use crate::socket::{self, Socket};
 /// # Differences from std
 ///
 /// - A connect to a listener that has no room tries again after pauses, of an eighth of the time that it has
-///   waited and of 50 ms at most: the kernel does not tell when there is room. Nobody is served in order.
+///   waited on average and of 75 ms at most: the kernel does not tell when there is room. Nobody is served
+///   in order.
 /// - A write writes what there is room for, where std's waits until all is written: `write_all` is the
 ///   same on both.
 /// - A read or a peek into an empty buffer returns at once, where std's waits until there is data.
