@@ -1,9 +1,9 @@
-//! `TcpListener` and `TcpStream` against std's: each test, named for the one of std's that it mirrors,
-//! runs on std's types, and on ours from an OS thread and from a green thread.
+//! `TcpListener` and `TcpStream` against std's: each test, named for the one of std's that it mirrors, runs on
+//! std's types, and on ours from OS threads and from green threads on one hub and on two.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "OS threads are two of the three ways to run"
+    reason = "OS threads are two of the ways to run"
 )]
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -49,6 +49,7 @@ parity! {
         let none = TcpStream::connect(&[][..]).unwrap_err();
         assert_eq!(none.kind(), ErrorKind::InvalidInput);
         assert_eq!(none.to_string(), "could not resolve to any addresses");
+        assert_eq!(TcpStream::connect("0.0.0.0:1").unwrap_err().kind(), ErrorKind::ConnectionRefused);
         let unusable = TcpStream::connect("255.255.255.255:80").unwrap_err();
         assert!(unusable.raw_os_error().is_some(), "{unusable:?}");
     }
@@ -200,6 +201,41 @@ parity! {
         let mut seen = server.join();
         seen.sort_unstable();
         assert_eq!(seen, (0..10).collect::<Vec<u8>>());
+    }
+
+    fn multiple_connect_interleaved_lazy_schedule() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = spawn(move || {
+            let readers: Vec<_> = listener.incoming().take(10).map(|stream| {
+                let mut stream = stream.unwrap();
+                spawn(move || {
+                    let mut buf = [0];
+                    stream.read_exact(&mut buf).unwrap();
+                    buf[0]
+                })
+            }).collect();
+            readers.into_iter().map(|reader| reader.join()).collect::<Vec<u8>>()
+        });
+        // Each connects the next before it writes, from a thread of its own.
+        fn connect(left: usize, addr: SocketAddr) {
+            if left > 0 {
+                spawn(move || {
+                    let mut stream = TcpStream::connect(addr).unwrap();
+                    connect(left - 1, addr);
+                    stream.write_all(&[99]).unwrap();
+                }).join();
+            }
+        }
+        connect(10, addr);
+        assert_eq!(server.join(), [99; 10]);
+    }
+
+    fn no_lookup_host_duplicates() {
+        let addrs: Vec<_> = ("localhost", 0).to_socket_addrs().unwrap().collect();
+        for (i, addr) in addrs.iter().enumerate() {
+            assert!(!addrs[..i].contains(addr), "{addrs:?}");
+        }
     }
 
     fn socket_and_peer_name() {
@@ -654,5 +690,39 @@ parity! {
         fds::<TcpListener>();
         fused::<Incoming<'_>>();
         by_reference::<TcpStream>();
+    }
+}
+
+/// What is unstable in std.
+mod unstable {
+    use super::*;
+
+    ours! {
+        use net;
+
+        fn linger() {
+            let (client, _server) = pair!();
+            assert_eq!(client.linger().unwrap(), None);
+            client.set_linger(Some(Duration::from_secs(1))).unwrap();
+            assert_eq!(client.linger().unwrap(), Some(Duration::from_secs(1)));
+            client.set_linger(None).unwrap();
+            assert_eq!(client.linger().unwrap(), None);
+        }
+
+        fn into_incoming() {
+            fn fused(_: &impl std::iter::FusedIterator) {}
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let addr = listener.local_addr().unwrap();
+            let client = spawn(move || for _ in 0..2 {
+                TcpStream::connect(addr).unwrap().write_all(&[7]).unwrap();
+            });
+            let incoming: IntoIncoming = listener.into_incoming();
+            fused(&incoming);
+            for stream in incoming.take(2) {
+                assert_eq!(stream.unwrap().read(&mut [0; 4]).unwrap(), 1);
+            }
+            client.join();
+            assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! `UdpSocket` against std's: each test, named for the one of std's that it mirrors where there is one, runs on
-//! std's type, and on ours from an OS thread and from a green thread.
+//! std's type, and on ours from OS threads and from green threads on one hub and on two.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "OS threads are two of the three ways to run"
+    reason = "OS threads are two of the ways to run"
 )]
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
