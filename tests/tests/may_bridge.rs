@@ -20,6 +20,7 @@ use green_core::lock::Semaphore;
 use green_core::queue::{GetError, PutError, Queue};
 use green_core::sync::{Condvar, Mutex};
 use green_core::{Failure, Greenlet, blocking, joinall, joinall_timeout, sleep, spawn, yield_now};
+use green_net::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use green_net::{TcpListener, TcpStream, UdpSocket};
 use green_tests::{Held, PATIENCE, Random, alone, eventually};
 
@@ -421,6 +422,67 @@ fn sockets_echo_and_time_out() {
             })
             .join();
             serves.join();
+        }
+    }
+    held.check();
+}
+
+#[test]
+fn unix_sockets_echo_and_wait_for_room() {
+    let (_alone, held) = setup();
+    for server in ALL {
+        for client in MIGRATE {
+            let unnamed = SocketAddr::from_pathname("").unwrap();
+            let listener = UnixListener::bind_addr(&unnamed).unwrap();
+            // Room for two.
+            rustix::net::listen(&listener, 1).unwrap();
+            let address = listener.local_addr().unwrap();
+            let clients: Vec<_> = (0..8)
+                .map(|_| {
+                    let address = address.clone();
+                    start(client, move || {
+                        let mut stream = UnixStream::connect_addr(&address).unwrap();
+                        stream.write_all(b"stream").unwrap();
+                        stream.read_exact(&mut [0; 6]).unwrap();
+                    })
+                })
+                .collect();
+            start(server, move || {
+                for stream in listener.incoming().take(8) {
+                    let mut stream = stream.unwrap();
+                    let mut buffer = [0; 6];
+                    stream.read_exact(&mut buffer).unwrap();
+                    stream.write_all(&buffer).unwrap();
+                }
+            })
+            .join();
+            for client in clients {
+                client.join();
+            }
+            let receiver = UnixDatagram::bind_addr(&unnamed).unwrap();
+            let address = receiver.local_addr().unwrap();
+            let sender = start(client, move || {
+                let sender = UnixDatagram::unbound().unwrap();
+                let limit = Duration::from_millis(3);
+                sender.set_read_timeout(Some(limit)).unwrap();
+                let error = sender.recv(&mut [0]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                // More than the queue of a socket holds.
+                for number in 0..1_000_u32 {
+                    sender
+                        .send_to_addr(&number.to_le_bytes(), &address)
+                        .unwrap();
+                }
+            });
+            start(server, move || {
+                for number in 0..1_000_u32 {
+                    let mut buffer = [0; 4];
+                    assert_eq!(receiver.recv(&mut buffer).unwrap(), 4);
+                    assert_eq!(u32::from_le_bytes(buffer), number);
+                }
+            })
+            .join();
+            sender.join();
         }
     }
     held.check();

@@ -25,13 +25,22 @@
 //! | std | here | differences |
 //! |---|---|---|
 //! | `net::TcpStream` | [`TcpStream`] | `write` may write less where std waits for room; an empty read or peek returns at once where std's waits for data; a timeout has no OS error code; `linger` and `set_linger` are stable |
-//! | `net::TcpListener` | [`TcpListener`] | backlog 1024; [`TcpListener::bind_with`] |
-//! | `net::Incoming` | [`Incoming`] | none |
+//! | `net::TcpListener` | [`TcpListener`] | backlog 1024; [`TcpListener::bind_with`]; `into_incoming` is stable |
+//! | `net::{Incoming, IntoIncoming}` | [`Incoming`], [`IntoIncoming`] | `IntoIncoming` is stable |
 //! | `net::ToSocketAddrs` | [`ToSocketAddrs`] | a trait of its own with std's impls: names are resolved on the blocking pool |
+//! | `os::unix::net::UnixStream` | [`UnixStream`](os::unix::net::UnixStream) | as `TcpStream`'s; who connects to a listener without room is not served in order; `peek` and `peer_cred` are stable |
+//! | `os::unix::net::UnixListener` | [`UnixListener`](os::unix::net::UnixListener) | none |
+//! | `os::unix::net::UnixDatagram` | [`UnixDatagram`](os::unix::net::UnixDatagram) | a timeout has no OS error code; who sends by `send_to` to a receiver without room is not served in order; a sender's path of 108 bytes is not told; `peek` and `peek_from` are stable |
+//! | `os::unix::net::{Incoming, UCred}` | [`Incoming`](os::unix::net::Incoming), [`UCred`](os::unix::net::UCred) | `UCred` is stable |
+//! | `os::unix::net::SocketAddr`, `os::linux::net::SocketAddrExt` | std's | none |
 //! | `os::linux::net::TcpStreamExt` | [`os::linux::net::TcpStreamExt`] | a trait of its own: std's is sealed |
 //! | `net::UdpSocket` | [`UdpSocket`] | a timeout has no OS error code |
 //! | `net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, Shutdown, AddrParseError}` | std's | none |
-//! | `net::{IntoIncoming, hostname}` | none | unstable in std |
+//! | the rest of `os` | std's | none |
+//! | `net::hostname`; `set_mark`, `set_deferaccept`, ancillary data of Unix sockets | none | unstable in std |
+//!
+//! The modules are those of std: [`net`] has what `std::net` has and [`os`] what `std::os` has, with the sockets
+//! replaced. The names of `net` are at the root, too. Not in std are [`ListenOptions`] and [`lookup_host`].
 //!
 //! # How it works
 //!
@@ -39,6 +48,9 @@
 //! readiness if it would block. So the descriptor of a stream or a datagram socket stays in blocking mode,
 //! and whoever else has it, say a child process, finds what std would have left there. Only a listener, for
 //! which there is no such flag, is in non-blocking mode underneath.
+//!
+//! Two things the kernel does not tell by readiness: room for a connection at a Unix listener, and for a
+//! datagram at a Unix socket that one is not connected to. Those are tried again after pauses.
 
 mod addr;
 mod attempt;
