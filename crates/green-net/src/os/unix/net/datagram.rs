@@ -318,22 +318,15 @@ impl UnixDatagram {
         self.recv_by(|fd, flags| unix::recv_from(fd, buf, flags | RecvFlags::PEEK))
     }
 
-    /// Receives with attempts that do not block. Once `shutdown` has ended receiving the kernel says nothing of
-    /// it to those, but to one that might block it does at once.
+    /// Receives with attempts that do not block. Those fail even if `shutdown` has ended receiving, as if there
+    /// was something to wait for; one that may block is told of the end, at once.
     fn recv_by<R>(
         &self,
         mut recv: impl FnMut(BorrowedFd<'_>, RecvFlags) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut waited = false;
-        self.0.recv_by(|fd| {
-            let has_ended = waited && unix::is_shut_for_receiving(fd)?;
-            waited = true;
-            let flags = if has_ended {
-                RecvFlags::empty()
-            } else {
-                RecvFlags::DONTWAIT
-            };
-            recv(fd, flags)
+        self.0.recv_by(|fd| match recv(fd, RecvFlags::DONTWAIT) {
+            Err(_) if unix::is_shut_for_receiving(fd)? => recv(fd, RecvFlags::empty()),
+            received => received,
         })
     }
 }
