@@ -54,6 +54,7 @@
 
 mod addr;
 mod attempt;
+mod modes;
 pub mod net;
 pub mod os;
 mod resolve;

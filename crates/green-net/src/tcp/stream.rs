@@ -11,7 +11,8 @@ use rustix::net::{SocketFlags, SocketType};
 
 use crate::addr::{ToSocketAddrs, each_addr};
 use crate::attempt;
-use crate::socket::{self, Socket};
+use crate::modes;
+use crate::socket::Socket;
 
 /// A TCP connection; [`std::net::TcpStream`] for green threads.
 ///
@@ -71,9 +72,9 @@ impl TcpStream {
     ///
     /// `TimedOut`; `InvalidInput` if `timeout` is zero; what the kernel says.
     pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<Self> {
-        socket::check_timeout(Some(timeout))?;
+        modes::check_timeout(Some(timeout))?;
         Self::connect_to(*addr, Instant::now().checked_add(timeout)).map_err(|error| {
-            if socket::is_deadline(&error) {
+            if modes::is_deadline(&error) {
                 return io::Error::new(io::ErrorKind::TimedOut, "connection timed out");
             }
             error
