@@ -1,0 +1,7 @@
+//! The values behind guards and flags: the only unsafe code of `sync`.
+//!
+//! Each file has one kind of cell and the argument for it.
+
+mod mutex;
+
+pub(super) use mutex::Protected;
