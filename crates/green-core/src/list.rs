@@ -131,6 +131,11 @@ impl<T: Node> List<T> {
         Some(head)
     }
 
+    /// The ticket of the first node.
+    pub(crate) fn first_ticket(&mut self) -> Option<u64> {
+        self.head.map(|head| links(head).ticket)
+    }
+
     #[inline]
     fn unlink(&mut self, node: &'static T) {
         let next = neighbour(links(node).next.take());

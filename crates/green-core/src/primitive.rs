@@ -7,7 +7,7 @@
 #[cfg(not(green_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(green_loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(green_loom)]
 #[cfg(test)]
@@ -15,7 +15,7 @@ pub(crate) use loom::sync::Arc;
 #[cfg(green_loom)]
 pub(crate) use loom::sync::MutexGuard;
 #[cfg(green_loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(green_loom)]
 pub(crate) use model::{Condvar, Mutex};
 

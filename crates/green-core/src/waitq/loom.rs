@@ -6,7 +6,6 @@ use ::loom::thread;
 
 use super::*;
 use crate::primitive::Arc;
-use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
 
 /// A state with one number and one queue.

@@ -12,7 +12,9 @@
 //! 3. Awake: if a notifier chose the caller, go back to 1 with the same ticket; else unlink the waiter
 //!    and report the timeout or the interrupt.
 //!
-//! [`Monitor::wait_once`] is the same, but being chosen is the end of it.
+//! [`Monitor::wait_once`] is the same, but being chosen is the end of it. [`Monitor::wait_granted`] is
+//! `wait_once` where the notifier has given the chosen caller something: one that cannot use it gives it
+//! back.
 //!
 //! [`WaitQueue::notify_one`], under the lock: unlink the oldest waiter and claim its episode for
 //! `Notified`; if its timer or its killer was faster, take the next one. The waker returned is used
@@ -53,6 +55,7 @@ use crate::park::Green;
 pub(crate) use crate::park::Wait;
 use crate::park::{Caller, Interrupt, Park, Wake};
 use crate::primitive::{Mutex, MutexGuard};
+use crate::sched::WaitFor;
 use crate::sched::waiter::Waiter;
 use crate::sched::word::Outcome;
 
@@ -60,15 +63,34 @@ use crate::sched::word::Outcome;
 #[derive(Debug, Default)]
 pub(crate) struct WaitQueue {
     list: List<Waiter>,
-    /// The ticket of the next waiter.
-    next_ticket: u64,
+    /// The number of the last waiter; the lowest bit of its ticket says how it shares.
+    last_number: u64,
+}
+
+/// How a waiter takes what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// Alone.
+    Alone,
+    /// Together with others of this kind.
+    Together,
+}
+
+impl Share {
+    #[inline]
+    fn of(what: WaitFor) -> Self {
+        match what {
+            WaitFor::RwLockRead => Self::Together,
+            _ => Self::Alone,
+        }
+    }
 }
 
 impl WaitQueue {
     pub(crate) const fn new() -> Self {
         Self {
             list: List::new(),
-            next_ticket: 0,
+            last_number: 0,
         }
     }
 
@@ -94,12 +116,30 @@ impl WaitQueue {
         None
     }
 
+    /// Chooses the caller that has waited longest if it is one that `admits` lets in; tells which kind.
+    pub(crate) fn notify_one_if(
+        &mut self,
+        admits: impl Fn(Share) -> bool,
+    ) -> Option<(Share, Notified)> {
+        while let Some(ticket) = self.list.first_ticket() {
+            let share = share_of(ticket);
+            if !admits(share) {
+                return None;
+            }
+            let waiter = self.list.pop(u64::MAX)?;
+            if waiter.claim_linked(Outcome::Notified) {
+                return Some((share, Notified(waiter)));
+            }
+        }
+        None
+    }
+
     /// Links a waiter, with the ticket that it has from before or with a new one.
     #[inline]
-    fn enqueue(&mut self, waiter: &'static Waiter, ticket: &mut Option<u64>) {
+    fn enqueue(&mut self, waiter: &'static Waiter, ticket: &mut Option<u64>, share: Share) {
         let ticket = *ticket.get_or_insert_with(|| {
-            self.next_ticket += 1;
-            self.next_ticket
+            self.last_number += 1;
+            ticket_of(self.last_number, share)
         });
         // SAFETY: the calling caller's own waiter, which waits in one queue at a time and has left the one
         // before: it is in no list, and nobody else links it (list invariants 1 and 2).
@@ -110,6 +150,20 @@ impl WaitQueue {
     fn leave(&mut self, waiter: &'static Waiter) -> bool {
         // SAFETY: it was linked in this queue, and its caller has not waited anywhere since.
         unsafe { self.list.remove(waiter) }
+    }
+}
+
+/// Tickets are in the order of their numbers.
+#[inline]
+fn ticket_of(number: u64, share: Share) -> u64 {
+    number << 1 | u64::from(share == Share::Together)
+}
+
+fn share_of(ticket: u64) -> Share {
+    if ticket & 1 == 0 {
+        Share::Alone
+    } else {
+        Share::Together
     }
 }
 
@@ -224,7 +278,8 @@ impl<S> Monitor<S> {
     ) -> Result<R, NotReady> {
         let mut ticket = None;
         loop {
-            self.park(caller, state, wait, queue, &mut ticket, || ())?;
+            let pass_on = |state: &mut S| queue(state).notify_one();
+            self.park(caller, state, wait, queue, &mut ticket, || (), pass_on)?;
             state = self.state.lock();
             if let Some(result) = ready(&mut state) {
                 return Ok(result);
@@ -247,6 +302,27 @@ impl<S> Monitor<S> {
         self.wait_once_then(wait, queue, ready, || ())
     }
 
+    /// As [`Monitor::wait_once`], where a notifier gives the chosen caller something under the lock. If the
+    /// caller was chosen and then unwinds, `give_back`, under the lock, gives that to somebody else.
+    ///
+    /// # Errors
+    ///
+    /// The deadline passed, or the caller was interrupted; nothing was given.
+    pub(crate) fn wait_granted<R>(
+        &self,
+        wait: Wait,
+        queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
+        ready: impl FnOnce(&mut S) -> Option<R>,
+        give_back: impl Fn(&mut S) -> Option<Notified>,
+    ) -> Result<Option<R>, NotReady> {
+        make_room();
+        #[cfg(not(green_loom))]
+        if let Some(green) = Green::current() {
+            return self.wait_once_as(green, &wait, queue, ready, || (), give_back);
+        }
+        self.wait_once_as(Caller::foreign(), &wait, queue, ready, || (), give_back)
+    }
+
     /// As [`Monitor::wait_once`]; calls `then` between linking the caller and parking it, without the
     /// lock. `then` must neither wait nor unwind.
     pub(crate) fn wait_once_then<R>(
@@ -257,11 +333,12 @@ impl<S> Monitor<S> {
         then: impl FnOnce(),
     ) -> Result<Option<R>, NotReady> {
         make_room();
+        let pass_on = |state: &mut S| queue(state).notify_one();
         #[cfg(not(green_loom))]
         if let Some(green) = Green::current() {
-            return self.wait_once_as(green, &wait, queue, ready, then);
+            return self.wait_once_as(green, &wait, queue, ready, then, pass_on);
         }
-        self.wait_once_as(Caller::foreign(), &wait, queue, ready, then)
+        self.wait_once_as(Caller::foreign(), &wait, queue, ready, then, pass_on)
     }
 
     fn wait_once_as<R>(
@@ -271,12 +348,13 @@ impl<S> Monitor<S> {
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
         ready: impl FnOnce(&mut S) -> Option<R>,
         then: impl FnOnce(),
+        pass_on: impl Fn(&mut S) -> Option<Notified>,
     ) -> Result<Option<R>, NotReady> {
         let mut state = self.state.lock();
         if let Some(result) = ready(&mut state) {
             return Ok(Some(result));
         }
-        self.park(caller, state, wait, queue, &mut None, then)?;
+        self.park(caller, state, wait, queue, &mut None, then, pass_on)?;
         Ok(None)
     }
 
@@ -306,7 +384,7 @@ impl<S> Monitor<S> {
         mut state: MutexGuard<'a, S>,
         queue: impl Fn(&mut S) -> &mut WaitQueue,
     ) -> usize {
-        let bound = queue(&mut state).next_ticket + 1;
+        let bound = ticket_of(queue(&mut state).last_number + 1, Share::Alone);
         let mut count = 0;
         loop {
             let mut batch = [const { None }; NOTIFY_BATCH];
@@ -330,6 +408,7 @@ impl<S> Monitor<S> {
     }
 
     /// Links the caller with its ticket, or a new one, releases the lock, parks; returns once a notifier chose it.
+    #[expect(clippy::too_many_arguments, reason = "the one place where all meet")]
     #[inline]
     fn park(
         &self,
@@ -339,16 +418,18 @@ impl<S> Monitor<S> {
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
         ticket: &mut Option<u64>,
         then: impl FnOnce(),
+        pass_on: impl Fn(&mut S) -> Option<Notified>,
     ) -> Result<(), NotReady> {
         let opened = caller.begin(wait.mode).map_err(NotReady::Interrupted)?;
         let waiter = caller.waiter();
-        queue(&mut state).enqueue(waiter, ticket);
+        queue(&mut state).enqueue(waiter, ticket, Share::of(wait.what));
         drop(state);
         then();
         let cancelled = Cancelled {
             monitor: self,
             queue,
             waiter,
+            pass_on,
         };
         let wake = caller.park(opened, wait);
         cancelled.did_not_happen();
@@ -370,28 +451,41 @@ impl<S> fmt::Debug for Monitor<S> {
 }
 
 /// What is left to do when a park unwinds: only `may` does that, to cancel a coroutine.
-struct Cancelled<'a, S, Q: Fn(&mut S) -> &mut WaitQueue> {
+struct Cancelled<'a, S, Q, P>
+where
+    Q: Fn(&mut S) -> &mut WaitQueue,
+    P: Fn(&mut S) -> Option<Notified>,
+{
     monitor: &'a Monitor<S>,
     queue: Q,
     waiter: &'static Waiter,
+    /// Gives somebody else what the caller was chosen for; called under the lock.
+    pass_on: P,
 }
 
-impl<S, Q: Fn(&mut S) -> &mut WaitQueue> Cancelled<'_, S, Q> {
+impl<S, Q, P> Cancelled<'_, S, Q, P>
+where
+    Q: Fn(&mut S) -> &mut WaitQueue,
+    P: Fn(&mut S) -> Option<Notified>,
+{
     #[expect(clippy::mem_forget, reason = "it holds references only")]
     fn did_not_happen(self) {
         std::mem::forget(self);
     }
 }
 
-impl<S, Q: Fn(&mut S) -> &mut WaitQueue> Drop for Cancelled<'_, S, Q> {
+impl<S, Q, P> Drop for Cancelled<'_, S, Q, P>
+where
+    Q: Fn(&mut S) -> &mut WaitQueue,
+    P: Fn(&mut S) -> Option<Notified>,
+{
     fn drop(&mut self) {
         let word = &self.waiter.word;
         let mut state = self.monitor.state.lock();
-        let queue = (self.queue)(&mut state);
-        queue.leave(self.waiter);
+        (self.queue)(&mut state).leave(self.waiter);
         // Somebody else must have what this caller was woken for.
         let passed_on = match word.outcome() {
-            Some(Outcome::Notified) => queue.notify_one(),
+            Some(Outcome::Notified) => (self.pass_on)(&mut state),
             _ => None,
         };
         drop(state);

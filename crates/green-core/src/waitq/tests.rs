@@ -23,7 +23,7 @@ fn waiters<const N: usize>() -> [&'static Waiter; N] {
 
 fn link(queue: &mut WaitQueue, waiters: &[&'static Waiter], order: &[usize]) {
     for &index in order {
-        queue.enqueue(waiters[index], &mut Some(index as u64));
+        queue.enqueue(waiters[index], &mut Some(index as u64), Share::Alone);
     }
 }
 
@@ -49,7 +49,7 @@ fn new_ones_stand_behind_those_before() {
     let waiters = waiters::<3>();
     let mut queue = WaitQueue::new();
     for waiter in waiters {
-        queue.enqueue(waiter, &mut None);
+        queue.enqueue(waiter, &mut None, Share::Alone);
     }
     for next in waiters {
         assert!(queue.notify_one().is_some() && is_claimed(next));
@@ -86,4 +86,26 @@ fn a_bound_leaves_those_who_came_later() {
     link(&mut queue, &waiters, &[0, 1, 2]);
     assert!(queue.notify_below(2).is_some() && queue.notify_below(2).is_some());
     assert!(queue.notify_below(2).is_none() && !queue.is_empty());
+}
+
+#[test]
+fn one_that_is_not_let_in_keeps_those_behind_it_out() {
+    let waiters = waiters::<4>();
+    let mut queue = WaitQueue::new();
+    let shares = [
+        Share::Together,
+        Share::Together,
+        Share::Alone,
+        Share::Together,
+    ];
+    for (waiter, share) in waiters.into_iter().zip(shares) {
+        queue.enqueue(waiter, &mut None, share);
+    }
+    assert!(waiters[1].claim_linked(Outcome::Interrupted));
+    let together = |share| share == Share::Together;
+    let first = queue.notify_one_if(together);
+    assert!(matches!(first, Some((Share::Together, _))) && is_claimed(waiters[0]));
+    assert!(queue.notify_one_if(together).is_none() && !is_claimed(waiters[3]));
+    let next = queue.notify_one_if(|_| true);
+    assert!(matches!(next, Some((Share::Alone, _))));
 }
