@@ -64,6 +64,9 @@ pub(crate) fn of(payload: &(dyn Any + Send)) -> Option<Interrupt> {
 pub(crate) trait OrRaise<R> {
     /// The value, or `None` if the deadline passed; unwinds if the caller was interrupted.
     fn or_raise(self) -> Option<R>;
+
+    /// The value of a wait without a deadline; unwinds if the caller was interrupted.
+    fn unless_interrupted(self) -> R;
 }
 
 impl<R> OrRaise<R> for Result<R, NotReady> {
@@ -74,5 +77,11 @@ impl<R> OrRaise<R> for Result<R, NotReady> {
             Err(NotReady::TimedOut) => None,
             Err(NotReady::Interrupted(interrupt)) => raise(interrupt),
         }
+    }
+
+    #[inline]
+    fn unless_interrupted(self) -> R {
+        self.or_raise()
+            .expect("a wait without a deadline does not time out")
     }
 }

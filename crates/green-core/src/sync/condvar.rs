@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::LockResult;
+use std::sync::{LockResult, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::mutex::MutexGuard;
@@ -54,7 +54,9 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// A condition variable that nobody waits for.
+    /// A condition variable that nobody waits for; see [`std::sync::Condvar::new`].
+    #[inline]
+    #[must_use]
     pub const fn new() -> Self {
         Self {
             waiting: Monitor::new(WaitQueue::new()),
@@ -79,18 +81,21 @@ impl Condvar {
     /// # Errors
     ///
     /// The lock is poisoned.
-    pub fn wait_while<'a, T>(
+    pub fn wait_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
-        mut condition: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<MutexGuard<'a, T>> {
+        mut condition: F,
+    ) -> LockResult<MutexGuard<'a, T>>
+    where
+        F: FnMut(&mut T) -> bool,
+    {
         while condition(&mut *guard) {
             guard = self.wait(guard)?;
         }
         Ok(guard)
     }
 
-    /// Waits at most `timeout`; see [`std::sync::Condvar::wait_timeout`].
+    /// Waits at most `dur`; see [`std::sync::Condvar::wait_timeout`].
     ///
     /// # Errors
     ///
@@ -98,31 +103,45 @@ impl Condvar {
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
-        timeout: Duration,
+        dur: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let (guard, timed_out) = self.wait_until(guard, Deadline::after(timeout));
-        match guard {
-            Ok(guard) => Ok((guard, WaitTimeoutResult(timed_out))),
-            Err(poisoned) => Err(std::sync::PoisonError::new((
-                poisoned.into_inner(),
-                WaitTimeoutResult(timed_out),
-            ))),
-        }
+        let (guard, timed_out) = self.wait_until(guard, Deadline::after(dur));
+        with(guard, WaitTimeoutResult(timed_out))
     }
 
-    /// Waits while `condition` holds, at most `timeout`; see
+    /// Waits at most `ms` milliseconds; false if that was too short; see
+    /// [`std::sync::Condvar::wait_timeout_ms`].
+    ///
+    /// # Errors
+    ///
+    /// The lock is poisoned.
+    #[deprecated(since = "0.1.0", note = "use `Condvar::wait_timeout`")]
+    pub fn wait_timeout_ms<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        ms: u32,
+    ) -> LockResult<(MutexGuard<'a, T>, bool)> {
+        let limit = Duration::from_millis(u64::from(ms));
+        let (guard, timed_out) = self.wait_until(guard, Deadline::after(limit));
+        with(guard, !timed_out)
+    }
+
+    /// Waits while `condition` holds, at most `dur`; see
     /// [`std::sync::Condvar::wait_timeout_while`].
     ///
     /// # Errors
     ///
     /// The lock is poisoned.
-    pub fn wait_timeout_while<'a, T>(
+    pub fn wait_timeout_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
-        timeout: Duration,
-        mut condition: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let deadline = Instant::now().checked_add(timeout);
+        dur: Duration,
+        mut condition: F,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)>
+    where
+        F: FnMut(&mut T) -> bool,
+    {
+        let deadline = Instant::now().checked_add(dur);
         loop {
             if !condition(&mut *guard) {
                 return Ok((guard, WaitTimeoutResult(false)));
@@ -172,5 +191,13 @@ impl Default for Condvar {
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Condvar").finish_non_exhaustive()
+    }
+}
+
+/// The guard, and how the wait for it ended.
+fn with<G, R>(guard: LockResult<G>, how: R) -> LockResult<(G, R)> {
+    match guard {
+        Ok(guard) => Ok((guard, how)),
+        Err(poisoned) => Err(PoisonError::new((poisoned.into_inner(), how))),
     }
 }

@@ -7,7 +7,7 @@ mod mutex;
 mod poison;
 #[expect(
     unsafe_code,
-    reason = "the cell behind a lock, reached through its guards"
+    reason = "the values behind locks and flags: see each file's invariants"
 )]
 mod raw;
 

@@ -13,6 +13,8 @@
 //! it by an unlock that leaves the queue empty; so an unlock that does not see it has nobody to wake.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
@@ -70,17 +72,18 @@ pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     held: Held,
     /// As std's: not `Send`, and `Sync` only if `T` is.
-    like_std: std::marker::PhantomData<std::sync::MutexGuard<'a, T>>,
+    like_std: PhantomData<std::sync::MutexGuard<'a, T>>,
 }
 
 impl<T> Mutex<T> {
-    /// A lock around `value`.
-    pub const fn new(value: T) -> Self {
+    /// A lock around `t`; see [`std::sync::Mutex::new`].
+    #[inline]
+    pub const fn new(t: T) -> Self {
         Self {
             state: AtomicU8::new(0),
             poison: Flag::new(),
             waiting: Monitor::new(WaitQueue::new()),
-            value: Protected::new(value),
+            value: Protected::new(t),
         }
     }
 
@@ -90,12 +93,56 @@ impl<T> Mutex<T> {
     ///
     /// The lock is poisoned.
     pub fn into_inner(self) -> LockResult<T> {
-        let poisoned = self.poison.get();
-        let value = self.value.into_inner();
-        if poisoned {
-            Err(PoisonError::new(value))
-        } else {
-            Ok(value)
+        self.poison.check(self.value.into_inner())
+    }
+
+    /// A copy of the value; std's method of this name is unstable.
+    ///
+    /// # Blocking
+    ///
+    /// As [`Mutex::lock`].
+    ///
+    /// # Errors
+    ///
+    /// The lock is poisoned.
+    pub fn get_cloned(&self) -> Result<T, PoisonError<()>>
+    where
+        T: Clone,
+    {
+        match self.lock() {
+            Ok(guard) => Ok(guard.clone()),
+            Err(_) => Err(PoisonError::new(())),
+        }
+    }
+
+    /// Puts `value` in the place of the one that is there; std's method of this name is unstable.
+    ///
+    /// # Blocking
+    ///
+    /// As [`Mutex::lock`].
+    ///
+    /// # Errors
+    ///
+    /// The lock is poisoned: `value` comes back.
+    pub fn set(&self, value: T) -> Result<(), PoisonError<T>> {
+        // The old value is dropped without the lock.
+        self.replace(value).map(drop)
+    }
+
+    /// Puts `value` in the place of the one that is there, and returns that; std's method of this name is
+    /// unstable.
+    ///
+    /// # Blocking
+    ///
+    /// As [`Mutex::lock`].
+    ///
+    /// # Errors
+    ///
+    /// The lock is poisoned: `value` comes back.
+    pub fn replace(&self, value: T) -> LockResult<T> {
+        match self.lock() {
+            Ok(mut guard) => Ok(mem::replace(&mut *guard, value)),
+            Err(_) => Err(PoisonError::new(value)),
         }
     }
 }
@@ -146,28 +193,17 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// The lock is poisoned.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
-        let poisoned = self.poison.get();
-        let value = self.value.get_mut();
-        if poisoned {
-            Err(PoisonError::new(value))
-        } else {
-            Ok(value)
-        }
+        self.poison.check(self.value.get_mut())
     }
 
     /// A guard for the lock that the caller has taken.
     #[inline]
     pub(super) fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
-        let guard = MutexGuard {
+        self.poison.check(MutexGuard {
             mutex: self,
             held: Flag::held(),
-            like_std: std::marker::PhantomData,
-        };
-        if self.poison.get() {
-            Err(PoisonError::new(guard))
-        } else {
-            Ok(guard)
-        }
+            like_std: PhantomData,
+        })
     }
 
     /// Takes the lock, waiting until it is free.
@@ -191,14 +227,13 @@ impl<T: ?Sized> Mutex<T> {
             mode,
             ..Wait::new(WaitFor::Mutex, Deadline::Never)
         };
-        let taken = self.waiting.wait(
-            wait,
-            |queue| queue,
-            |_| self.try_acquire_or_announce().then_some(()),
-        );
-        taken
-            .or_raise()
-            .expect("a wait without a deadline does not time out");
+        self.waiting
+            .wait(
+                wait,
+                |queue| queue,
+                |_| self.try_acquire_or_announce().then_some(()),
+            )
+            .unless_interrupted();
     }
 
     fn try_acquire(&self) -> bool {

@@ -4,6 +4,7 @@
 //! and not because a neighbour unwinds.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LockResult, PoisonError};
 
 use crate::park::Caller;
 use crate::sched::interrupts::Interrupts;
@@ -23,12 +24,23 @@ impl Flag {
         Self(AtomicBool::new(false))
     }
 
+    #[inline]
     pub(super) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
     pub(super) fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// `value`, as an error if the mark is set.
+    #[inline]
+    pub(super) fn check<T>(&self, value: T) -> LockResult<T> {
+        if self.get() {
+            Err(PoisonError::new(value))
+        } else {
+            Ok(value)
+        }
     }
 
     /// A guard is made.

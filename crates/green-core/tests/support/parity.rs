@@ -19,6 +19,7 @@ macro_rules! parity {
             $(#[test] $(#[$attribute])* fn $name() $body)*
         }
 
+        #[cfg(test)] // Not all of it is marked as a test.
         mod on_green_threads {
             use {crate::parity::green_thread as thread, green_core::sync::*};
             use super::*;
