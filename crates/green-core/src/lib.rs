@@ -109,6 +109,12 @@ mod sched {
     pub(crate) use wait_for::WaitFor;
 }
 
+/// What a model needs of the locks: who has a read-write lock.
+#[cfg(green_loom)]
+mod sync {
+    mod rwlock;
+}
+
 #[cfg(not(green_loom))]
 pub use config::{Config, Overflow};
 #[cfg(not(green_loom))]

@@ -3,5 +3,7 @@
 //! Each file has one kind of cell and the argument for it.
 
 mod mutex;
+mod rwlock;
 
 pub(super) use mutex::Protected;
+pub(super) use rwlock::{ReadPointer, Shared};
