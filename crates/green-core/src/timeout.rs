@@ -86,6 +86,14 @@ pub fn mask_kill<T>(f: impl FnOnce() -> T) -> T {
     value
 }
 
+/// Runs `f` with interrupts deferred until the caller's next wait after it. In a `may` coroutine nothing is deferred.
+pub(crate) fn deferring_interrupts<T>(f: impl FnOnce() -> T) -> T {
+    let caller = Caller::current();
+    caller.interrupts(Interrupts::mask);
+    let _masked = Masked { caller };
+    f()
+}
+
 /// Runs `f`, in which any blocking call of this crate panics before it waits.
 ///
 /// For sections that rely on nobody else running on this OS thread: a borrow kept in a thread-local, a
