@@ -2,6 +2,7 @@
 //!
 //! Every type works from green threads, OS threads and `may` coroutines at once.
 
+mod barrier;
 mod condvar;
 mod lazy_lock;
 mod mutex;
@@ -15,6 +16,7 @@ mod poison;
 mod raw;
 mod rwlock;
 
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use lazy_lock::LazyLock;
 pub use mutex::{Mutex, MutexGuard};
