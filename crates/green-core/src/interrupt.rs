@@ -18,7 +18,7 @@ pub(crate) struct Payload(pub(crate) Interrupt);
 impl Drop for Payload {
     /// Caught: its receiver unwinds by it no more.
     fn drop(&mut self) {
-        Caller::current().interrupts(Interrupts::end_interrupted);
+        Caller::current().end_interrupted();
     }
 }
 
@@ -32,16 +32,17 @@ pub(crate) fn raise(interrupt: Interrupt) -> ! {
     if cfg!(panic = "abort") {
         panic!("green: kill and Timeout need panic = \"unwind\"");
     }
-    Caller::current().interrupts(Interrupts::set_interrupted);
+    Caller::current().begin_interrupted();
     panic::resume_unwind(Box::new(Payload(interrupt)))
 }
 
 /// Goes on with a panic that was caught.
 pub(crate) fn resume(payload: Box<dyn Any + Send>) -> ! {
-    Caller::current().interrupts(|interrupts| match of(&*payload) {
-        Some(_) => interrupts.set_interrupted(),
-        None => interrupts.set_panicked(),
-    });
+    let caller = Caller::current();
+    match of(&*payload) {
+        Some(_) => caller.begin_interrupted(),
+        None => _ = caller.interrupts(Interrupts::set_panicked),
+    }
     panic::resume_unwind(payload)
 }
 

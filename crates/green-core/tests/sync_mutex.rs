@@ -1,57 +1,15 @@
 //! `sync::Mutex`.
+#![expect(unsafe_code, reason = "coroutines of `may` take part")]
 
-use std::cell::Cell;
-use std::hint::black_box;
-use std::marker::PhantomData;
+mod support;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::{Arc, TryLockError};
 use std::time::Duration;
 
 use green_core::queue::Queue;
-use green_core::sync::{Mutex, MutexGuard};
+use green_core::sync::Mutex;
 use green_core::{Config, run, sleep, spawn, timeout, yield_now};
-
-/// Whether `T` is `Send`, found out by which of two methods is nearer.
-struct Probe<T>(PhantomData<T>);
-
-trait NotSend {
-    const IS_SEND: bool = false;
-}
-
-impl<T> NotSend for Probe<T> {}
-
-impl<T: Send> Probe<T> {
-    const IS_SEND: bool = true;
-}
-
-/// The same for `Sync`.
-struct SyncProbe<T>(PhantomData<T>);
-
-trait NotSync {
-    const IS_SYNC: bool = false;
-}
-
-impl<T> NotSync for SyncProbe<T> {}
-
-impl<T: Sync> SyncProbe<T> {
-    const IS_SYNC: bool = true;
-}
-
-const _: () = {
-    assert!(Probe::<Mutex<u32>>::IS_SEND && SyncProbe::<Mutex<u32>>::IS_SYNC);
-    assert!(!Probe::<Mutex<Rc<u32>>>::IS_SEND && !SyncProbe::<Mutex<Rc<u32>>>::IS_SYNC);
-    assert!(!Probe::<MutexGuard<'static, u32>>::IS_SEND);
-    assert!(SyncProbe::<MutexGuard<'static, u32>>::IS_SYNC);
-};
-
-#[test]
-fn a_guard_is_shared_only_if_its_value_may_be() {
-    // Cause: the marker in the guard did not depend on the type of the value.
-    assert!(!black_box(
-        SyncProbe::<MutexGuard<'static, Cell<u32>>>::IS_SYNC
-    ));
-}
 
 #[test]
 fn the_holder_is_alone() {
@@ -215,4 +173,37 @@ fn the_value_is_reached_without_locking_by_its_owner() {
     assert_eq!(*Mutex::<u32>::default().lock().unwrap(), 0);
     let unsized_value: &Mutex<[u32]> = &Mutex::new([1, 2, 3]);
     assert_eq!(unsized_value.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn the_value_is_copied_set_and_replaced_in_one_step() {
+    let mutex = Mutex::new(String::from("one"));
+    assert_eq!(mutex.get_cloned().unwrap(), "one");
+    mutex.set("two".into()).unwrap();
+    assert_eq!(mutex.replace("three".into()).unwrap(), "two");
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _guard = mutex.lock().unwrap();
+        panic!("expected");
+    }));
+    assert!(caught.is_err() && mutex.get_cloned().is_err());
+    assert_eq!(mutex.set("four".into()).unwrap_err().into_inner(), "four");
+    let refused = mutex.replace("four".into());
+    assert_eq!(refused.unwrap_err().into_inner(), "four");
+    assert_eq!(mutex.into_inner().unwrap_err().into_inner(), "three");
+}
+
+#[test]
+fn a_kill_of_a_migrating_holder_does_not_poison() {
+    let mutex = Arc::new(Mutex::new(1));
+    let theirs = Arc::clone(&mutex);
+    let work = move || {
+        let _guard = theirs.lock().unwrap();
+        sleep(Duration::MAX);
+    };
+    // SAFETY: the closure keeps nothing of an OS thread across a blocking call, and is shallow.
+    let holder = unsafe { green_core::may::spawn(work) };
+    support::eventually("it has the lock", || mutex.try_lock().is_err());
+    holder.kill();
+    assert!(!mutex.is_poisoned());
+    assert_eq!(*mutex.try_lock().unwrap(), 1);
 }

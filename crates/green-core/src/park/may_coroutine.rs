@@ -38,6 +38,7 @@
 //! has claimed before that store, so the look finds its claim. The claim against the look at the kill flag
 //! is the word's own argument (`sched::word`).
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Instant;
 
@@ -73,6 +74,8 @@ coroutine_local! {
 /// What a coroutine has until it ends.
 struct Own {
     parker: &'static MayParker,
+    /// Whether it unwinds by an interrupt.
+    interrupted: Cell<bool>,
     /// Its green-local values.
     locals: Locals,
 }
@@ -84,6 +87,7 @@ impl Own {
         *parker.coroutine.lock() = Some(coroutine::current());
         Self {
             parker,
+            interrupted: Cell::new(false),
             locals: Locals::default(),
         }
     }
@@ -143,6 +147,18 @@ pub(super) fn is_caller() -> bool {
 /// Runs `f` with the green-local values of the calling `may` coroutine.
 pub(super) fn locals<R>(f: impl FnOnce(&Locals) -> R) -> R {
     OWN.with(|own| f(&own.locals))
+}
+
+/// Whether the calling `may` coroutine unwinds by an interrupt.
+#[inline(never)]
+pub(super) fn is_interrupted() -> bool {
+    OWN.with(|own| own.interrupted.get())
+}
+
+/// Notes whether it does.
+#[inline(never)]
+pub(super) fn set_interrupted(interrupted: bool) {
+    OWN.with(|own| own.interrupted.set(interrupted));
 }
 
 /// The parker of the calling `may` coroutine, if the caller is one.

@@ -199,6 +199,33 @@ impl Caller {
         }
     }
 
+    /// Whether the caller unwinds by an interrupt.
+    #[cfg(not(green_loom))]
+    pub(crate) fn is_interrupted(self) -> bool {
+        match self {
+            Self::May(_) => may_coroutine::is_interrupted(),
+            _ => self.interrupts(Interrupts::is_interrupted) == Some(true),
+        }
+    }
+
+    /// Notes that the caller is about to unwind by an interrupt.
+    #[cfg(not(green_loom))]
+    pub(crate) fn begin_interrupted(self) {
+        match self {
+            Self::May(_) => may_coroutine::set_interrupted(true),
+            _ => _ = self.interrupts(Interrupts::set_interrupted),
+        }
+    }
+
+    /// Notes that the interrupt by which the caller unwound was caught.
+    #[cfg(not(green_loom))]
+    pub(crate) fn end_interrupted(self) {
+        match self {
+            Self::May(_) => may_coroutine::set_interrupted(false),
+            _ => _ = self.interrupts(Interrupts::end_interrupted),
+        }
+    }
+
     /// Runs `f` with the interrupt state of the caller; `None` in a `may` coroutine, and on an OS thread
     /// that is going down.
     #[cfg(not(green_loom))]

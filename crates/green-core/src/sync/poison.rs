@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LockResult, PoisonError};
 
 use crate::park::Caller;
-use crate::sched::interrupts::Interrupts;
 
 /// The mark.
 #[derive(Debug, Default)]
@@ -70,6 +69,5 @@ fn is_unwinding() -> bool {
 #[cold]
 fn by_panic() -> bool {
     let caller = Caller::current();
-    let interrupted = caller.interrupts(Interrupts::is_interrupted);
-    caller.is_unwinding() && interrupted != Some(true)
+    caller.is_unwinding() && !caller.is_interrupted()
 }
