@@ -71,7 +71,7 @@ impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     held: Held,
-    /// As std's: not `Send`, and `Sync` only if `T` is.
+    /// As std's: not `Send`.
     like_std: PhantomData<std::sync::MutexGuard<'a, T>>,
 }
 

@@ -17,6 +17,7 @@
 //! did. All other looks are under the lock.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -85,6 +86,8 @@ pub const ONCE_INIT: Once = Once::new();
 /// What a closure finds; see [`std::sync::OnceState`].
 pub struct OnceState {
     poisoned: bool,
+    /// As std's: not `Sync`.
+    like_std: PhantomData<std::sync::OnceState>,
 }
 
 /// What becomes of a poisoned `Once`.
@@ -249,8 +252,11 @@ impl Once {
         let Look::Mine(before) = self.look(on_poison, begin) else {
             return;
         };
-        let poisoned = before == POISONED;
-        let result = catch_unwind(AssertUnwindSafe(|| f(&OnceState { poisoned })));
+        let found = OnceState {
+            poisoned: before == POISONED,
+            like_std: PhantomData,
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| f(&found)));
         let after = match &result {
             Ok(End::Complete) => COMPLETE,
             Ok(End::Undone) => before,

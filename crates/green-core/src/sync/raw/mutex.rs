@@ -35,9 +35,13 @@ impl<T: ?Sized> Protected<T> {
     }
 }
 
+// SAFETY: a shared guard gives out `&T` only, which `T: Sync` allows.
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the guard is proof of the lock (invariant 1), and borrowed shared: nobody has the value mutably.
         unsafe { &*self.mutex().value.0.get() }
@@ -45,6 +49,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 }
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the guard is proof of the lock (invariant 1), and borrowed exclusively: nobody else has the value.
         unsafe { &mut *self.mutex().value.0.get() }

@@ -37,6 +37,8 @@
 //! are read-modify-writes, so it sees what every holder before has written. An admitted caller sees it through the
 //! claim of its wait.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
 use crate::park::Wait;
 use crate::primitive::{AtomicU32, Ordering};
 use crate::sched::WaitFor;
@@ -58,6 +60,10 @@ pub(super) struct Access {
     state: AtomicU32,
     waiting: Monitor<WaitQueue>,
 }
+
+// Nothing of it is left half way by a panic.
+impl UnwindSafe for Access {}
+impl RefUnwindSafe for Access {}
 
 impl Access {
     /// A lock that nobody has.

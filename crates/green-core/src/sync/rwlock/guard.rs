@@ -25,7 +25,7 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     pub(in crate::sync) lock: &'a RwLock<T>,
     held: Held,
-    /// As std's: not `Send`, and `Sync` only if `T` is.
+    /// As std's: not `Send`.
     like_std: PhantomData<std::sync::RwLockWriteGuard<'a, T>>,
 }
 
