@@ -1,4 +1,8 @@
 //! `sync::Condvar`.
+#![expect(
+    clippy::disallowed_types,
+    reason = "std's type is what ours is compared with"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -173,4 +177,62 @@ fn several_mutexes_may_share_one() {
         shared.2.notify_all();
         assert_eq!((first.get().unwrap(), second.get().unwrap()), (1, 2));
     });
+}
+
+#[test]
+fn a_poisoned_lock_is_an_error_with_all_that_is_known() {
+    let pair = pair();
+    let theirs = Arc::clone(&pair);
+    let panics = spawn(move || {
+        let _guard = theirs.0.lock().unwrap();
+        panic!("expected");
+    });
+    assert!(panics.into_result().is_err());
+    let limit = Duration::from_millis(5);
+    let guard = pair.0.lock().unwrap_err().into_inner();
+    let (guard, result) = pair.1.wait_timeout(guard, limit).unwrap_err().into_inner();
+    assert!(result.timed_out());
+    let waited = pair.1.wait_timeout_while(guard, limit, |_| true);
+    let (guard, result) = waited.unwrap_err().into_inner();
+    assert!(result.timed_out());
+    let theirs = Arc::clone(&pair);
+    spawn(move || {
+        drop(theirs.0.lock());
+        theirs.1.notify_one();
+    });
+    assert!(pair.1.wait(guard).is_err());
+}
+
+#[test]
+fn limits_in_milliseconds() {
+    let pair = pair();
+    #[expect(deprecated, reason = "std has it")]
+    let (guard, in_time) = pair.1.wait_timeout_ms(pair.0.lock().unwrap(), 1).unwrap();
+    assert!(!in_time);
+    drop(guard);
+}
+
+#[test]
+fn generic_parameters_are_stds() {
+    type Condition = fn(&mut u32) -> bool;
+    let pair = pair();
+    let never: Condition = |_| false;
+    let guard = pair.0.lock().unwrap();
+    let guard = pair.1.wait_while::<u32, Condition>(guard, never).unwrap();
+    let waited = pair
+        .1
+        .wait_timeout_while::<u32, Condition>(guard, Duration::ZERO, never);
+    assert!(!waited.unwrap().1.timed_out());
+}
+
+#[test]
+fn debug_is_as_stds() {
+    let (ours, theirs) = (Condvar::new(), std::sync::Condvar::new());
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    let pair = pair();
+    let (_guard, result) = pair
+        .1
+        .wait_timeout(pair.0.lock().unwrap(), Duration::ZERO)
+        .unwrap();
+    assert_eq!(format!("{result:?}"), "WaitTimeoutResult(true)");
 }

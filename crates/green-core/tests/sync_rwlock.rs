@@ -363,6 +363,22 @@ fn migrating_waiters_that_go_without_the_lock_let_others_in() {
 }
 
 #[test]
+fn a_dump_says_how_they_wait() {
+    alone(|| {
+        let (lock, log) = (Shared::default(), Queue::unbounded());
+        let held = lock.write().unwrap();
+        let waiters = [writer(&lock, &log, "w"), reader(&lock, &log, "r")];
+        yield_now();
+        let mut text = Vec::new();
+        green_core::dump(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("rwlock write") && text.contains("rwlock read"));
+        drop(held);
+        joinall(&waiters);
+    });
+}
+
+#[test]
 fn debug_is_as_stds() {
     let (ours, theirs) = (RwLock::new(7), std::sync::RwLock::new(7));
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));

@@ -16,9 +16,10 @@ use crate::timeout;
 ///
 /// # Differences from std
 ///
-/// A kill or a time limit that ends while the closure runs is delivered at its caller's next blocking call after
-/// that, because the closure could not be run again. (Not so in a `may` coroutine, which cannot defer kills: one
-/// that is killed there poisons.) A closure that uses its own value panics, where std deadlocks.
+/// The closure runs as in [`mask_kill`](crate::mask_kill), because it could not be run again: a kill, or a time limit
+/// of [`timeout`](crate::timeout()), also one inside the closure, takes effect at its caller's next blocking call
+/// after it. (Not so in a `may` coroutine, which cannot defer kills: one that is killed there poisons.) A closure that
+/// uses its own value panics, where std deadlocks.
 ///
 /// # Examples
 ///
