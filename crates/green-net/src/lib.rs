@@ -58,7 +58,7 @@ mod modes;
 pub mod net;
 pub mod os;
 mod resolve;
-#[expect(unsafe_code, reason = "`FromRawFd` has an unsafe function")]
+#[expect(unsafe_code, reason = "raw descriptors, and the credentials of a peer")]
 mod socket;
 mod tcp;
 mod udp;

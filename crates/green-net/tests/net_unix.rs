@@ -244,6 +244,40 @@ fn sends_to_a_full_receiver_wait_without_holding_their_hub() {
     });
 }
 
+// A send that fails makes its socket writable anew: what waited for that would spin.
+#[test]
+fn waiting_for_room_is_idle() {
+    Config::new().hubs(1).apply().unwrap();
+    run(|| {
+        let (streams, datagrams) = (abstract_addr("streams"), abstract_addr("datagrams"));
+        let (_listener, _first) = full_listener(&streams);
+        let _receiver = full_receiver(&datagrams);
+        let waiters = begun(6, move |i| {
+            let socket = UnixDatagram::unbound().unwrap();
+            match i % 3 {
+                0 => drop(UnixStream::connect_addr(&streams).map(|_| ())),
+                1 => drop(socket.send_to_addr(b"never", &datagrams)),
+                _ => {
+                    socket.connect_addr(&datagrams).unwrap();
+                    drop(socket.send(b"never"));
+                }
+            }
+        });
+        let (wall, cpu) = (Instant::now(), cpu_time());
+        green_core::sleep(Duration::from_millis(400));
+        let (wall, cpu) = (wall.elapsed(), cpu_time() - cpu);
+        assert!(cpu < wall / 8, "{cpu:?} of {wall:?}");
+        assert!(!waiters.iter().any(Greenlet::ready));
+        green_core::killall(&waiters);
+    });
+}
+
+/// What this process has used of the processors.
+fn cpu_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    now.try_into().unwrap()
+}
+
 #[test]
 fn a_send_is_woken_when_its_receiver_has_room() {
     run(|| {
