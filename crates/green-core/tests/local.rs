@@ -219,3 +219,17 @@ fn a_destructor_that_panics_costs_no_result_and_no_other_value() {
     }
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
 }
+
+#[test]
+fn set_makes_the_value_without_the_initialiser() {
+    green_core::thread_local! {
+        static CELL: Cell<u32> = panic!("the cell's initialiser");
+        static REFCELL: RefCell<u32> = panic!("the refcell's initialiser");
+    }
+    run(|| {
+        CELL.set(1);
+        REFCELL.set(2);
+        CELL.update(|n| n + 1);
+        assert_eq!((CELL.get(), REFCELL.take()), (2, 2));
+    });
+}

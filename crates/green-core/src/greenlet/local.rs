@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 use std::ptr;
+use std::rc::Rc;
 
 use crate::park;
 
@@ -45,11 +46,11 @@ use crate::park;
 macro_rules! local {
     () => {};
     ($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty = const $init:block; $($rest:tt)*) => {
-        $crate::local!(@one $(#[$attribute])* $visibility $name, $type, $init);
+        $crate::local!(@one $(#[$attribute])* $visibility $name, $type, const $init);
         $crate::local!($($rest)*);
     };
     ($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty = const $init:block) => {
-        $crate::local!(@one $(#[$attribute])* $visibility $name, $type, $init);
+        $crate::local!(@one $(#[$attribute])* $visibility $name, $type, const $init);
     };
     ($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty = $init:expr; $($rest:tt)*) => {
         $crate::local!(@one $(#[$attribute])* $visibility $name, $type, $init);
@@ -62,6 +63,31 @@ macro_rules! local {
         $(#[$attribute])*
         $visibility static $name: $crate::local::LocalKey<$type> =
             $crate::local::LocalKey::new(|| -> $type { $init });
+    };
+}
+
+/// Declares values that each green thread has for itself; see [`std::thread_local!`].
+///
+/// [`local!`](crate::local!) by std's name: only what it declares is green, not what other crates declare.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+/// use green_core::thread_local;
+///
+/// thread_local! {
+///     static COUNT: Cell<u32> = const { Cell::new(1) };
+/// }
+///
+/// COUNT.set(5);
+/// assert_eq!(green_core::spawn(|| COUNT.get()).get().unwrap(), 1);
+/// assert_eq!(COUNT.get(), 5);
+/// ```
+#[macro_export]
+macro_rules! thread_local {
+    ($($declarations:tt)*) => {
+        $crate::local!($($declarations)*);
     };
 }
 
@@ -86,9 +112,11 @@ impl<T: 'static> LocalKey<T> {
     /// # Panics
     ///
     /// In the destructor of another such value, after this one is gone.
-    pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        self.try_with(f)
-            .expect("cannot access a green-local value during or after destruction")
+    pub fn with<F, R>(&'static self, f: F) -> R
+    where
+        F: FnOnce(&T) -> R,
+    {
+        self.try_with(f).unwrap_or_else(|error| gone(error))
     }
 
     /// As [`LocalKey::with`].
@@ -96,24 +124,43 @@ impl<T: 'static> LocalKey<T> {
     /// # Errors
     ///
     /// The green thread ends, and the value is gone.
-    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
+    pub fn try_with<F, R>(&'static self, f: F) -> Result<R, AccessError>
+    where
+        F: FnOnce(&T) -> R,
+    {
+        self.value(self.init).map(|value| f(&value))
+    }
+
+    /// Runs `f` with the value, which is `initial` if there was none; else `f` has that, too.
+    fn with_initial<R>(&'static self, initial: T, f: impl FnOnce(Option<T>, &T) -> R) -> R {
+        let mut initial = Some(initial);
+        let take = || initial.take().expect("a value is made once");
+        let value = self.value(take).unwrap_or_else(|error| gone(error));
+        f(initial, &value)
+    }
+
+    /// The value, which `init` makes if there is none.
+    fn value(&'static self, init: impl FnOnce() -> T) -> Result<Rc<T>, AccessError> {
         let key = ptr::from_ref(self).addr();
-        let value = park::locals(|locals| locals.get(key, self.init));
-        match value {
-            Some(Ok(value)) => Ok(f(&value)),
+        match park::locals(|locals| locals.get(key, init)) {
+            Some(Ok(value)) => Ok(value),
             Some(Err(_)) | None => Err(AccessError(())),
         }
     }
 }
 
 impl<T: 'static> LocalKey<Cell<T>> {
-    /// Replaces the value.
+    /// Replaces the value. If there is none, this is the first one: the initialiser does not run.
     ///
     /// # Panics
     ///
     /// As [`LocalKey::with`].
     pub fn set(&'static self, value: T) {
-        self.with(|cell| cell.set(value));
+        self.with_initial(Cell::new(value), |value, cell| {
+            if let Some(value) = value {
+                cell.set(value.into_inner());
+            }
+        });
     }
 
     /// A copy of the value.
@@ -148,6 +195,18 @@ impl<T: 'static> LocalKey<Cell<T>> {
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
     }
+
+    /// Replaces the value by what `f` makes of it.
+    ///
+    /// # Panics
+    ///
+    /// As [`LocalKey::with`].
+    pub fn update(&'static self, f: impl FnOnce(T) -> T)
+    where
+        T: Copy,
+    {
+        self.with(|cell| cell.update(f));
+    }
 }
 
 impl<T: 'static> LocalKey<RefCell<T>> {
@@ -156,7 +215,10 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     /// # Panics
     ///
     /// As [`LocalKey::with`]; if the value is borrowed mutably.
-    pub fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+    pub fn with_borrow<F, R>(&'static self, f: F) -> R
+    where
+        F: FnOnce(&T) -> R,
+    {
         self.with(|cell| f(&cell.borrow()))
     }
 
@@ -165,18 +227,25 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     /// # Panics
     ///
     /// As [`LocalKey::with`]; if the value is borrowed.
-    pub fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
+    pub fn with_borrow_mut<F, R>(&'static self, f: F) -> R
+    where
+        F: FnOnce(&mut T) -> R,
+    {
         self.with(|cell| f(&mut cell.borrow_mut()))
     }
 
-    /// Replaces the value.
+    /// Replaces the value. If there is none, this is the first one: the initialiser does not run.
     ///
     /// # Panics
     ///
     /// As [`LocalKey::with_borrow_mut`].
     pub fn set(&'static self, value: T) {
-        let before = self.replace(value);
-        drop(before);
+        self.with_initial(RefCell::new(value), |value, cell| {
+            if let Some(value) = value {
+                let before = cell.replace(value.into_inner());
+                drop(before);
+            }
+        });
     }
 
     /// Takes the value, and leaves the default.
@@ -224,6 +293,12 @@ impl fmt::Display for AccessError {
 }
 
 impl Error for AccessError {}
+
+/// There is no value to give.
+#[cold]
+fn gone(error: AccessError) -> ! {
+    panic!("cannot access a green-local value during or after destruction: {error:?}")
+}
 
 /// The values of the running green thread go.
 pub(super) fn end() {
