@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::error::{Elapsed, Failure};
 use crate::sched::control::Control;
-use crate::sched::record::Owner;
+use crate::sched::record::{ControlRef, Owner};
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
 use packet::Packet;
@@ -127,6 +127,11 @@ impl<T> Greenlet<T> {
     /// Who it is.
     fn control(&self) -> &Control {
         self.record.control()
+    }
+
+    /// Who it is, without its result.
+    pub(crate) fn control_ref(&self) -> ControlRef {
+        self.record.control_ref()
     }
 }
 

@@ -3,9 +3,11 @@
 //! It holds nothing of the green thread's result, so that registry, killers and dumps can keep it
 //! alive from any OS thread without touching a value that may not be `Send` (`sched::record`).
 
+use std::any::Any;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::registry::Registry;
@@ -17,8 +19,8 @@ use crate::atomic_ref::AtomicRef;
 pub(crate) struct Control {
     /// Unique in the process.
     id: NonZeroU64,
-    /// As given to the builder. Boxed, because most have none.
-    name: Option<Box<Name>>,
+    /// Boxed, because most have none.
+    extra: OnceLock<Box<Extra>>,
     /// Where it was spawned.
     site: &'static Location<'static>,
     /// Where it waits, from its first run on.
@@ -39,8 +41,14 @@ pub(crate) struct Control {
     mobility: Mobility,
 }
 
-/// The name of a green thread.
-struct Name(Box<str>);
+/// What only some green threads have.
+#[derive(Default)]
+struct Extra {
+    /// As given to the builder.
+    name: Option<Box<str>>,
+    /// What a module above keeps with the green thread, once it has asked for it.
+    attached: OnceLock<Box<dyn Any + Send + Sync>>,
+}
 
 /// Where a green thread that has not started may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +107,12 @@ impl Control {
     pub(crate) fn new(identity: Identity) -> Self {
         Self {
             id: identity.id,
-            name: identity.name.map(|name| Box::new(Name(name))),
+            extra: identity.name.map_or_else(OnceLock::new, |name| {
+                OnceLock::from(Box::new(Extra {
+                    name: Some(name),
+                    ..Extra::default()
+                }))
+            }),
             site: identity.site,
             waiter: AtomicRef::none(),
             registry: identity.registry,
@@ -117,7 +130,16 @@ impl Control {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(|name| &*name.0)
+        self.extra.get()?.name.as_deref()
+    }
+
+    /// What a module above keeps with it, made by `make` when it is first asked for. There is one such type.
+    pub(crate) fn attached<T: Any + Send + Sync>(&self, make: fn() -> T) -> &T {
+        let extra = self.extra.get_or_init(Box::default);
+        let attached = extra.attached.get_or_init(|| Box::new(make()));
+        attached
+            .downcast_ref()
+            .unwrap_or_else(|| unreachable!("one type is attached to green threads"))
     }
 
     pub(crate) fn site(&self) -> &'static Location<'static> {

@@ -301,6 +301,12 @@ impl<P> Owner<P> {
         &self.record().header.control
     }
 
+    /// A reference to the control block alone.
+    pub(crate) fn control_ref(&self) -> ControlRef {
+        count(&self.record().header.counts, REFERENCE);
+        ControlRef(self.inner.cast())
+    }
+
     #[inline]
     fn record(&self) -> &Inner<P> {
         // SAFETY: counted as an owner: memory and payload are there.
