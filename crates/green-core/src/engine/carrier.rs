@@ -60,6 +60,8 @@ const HAS_REGION: u8 = 1;
 const RETIRES: u8 = 1 << 1;
 /// What ran on it stands for ever.
 const IS_ABANDONED: u8 = 1 << 3;
+/// What runs on it must come to an end: see [`NotAbandoned`].
+const MUST_END: u8 = 1 << 4;
 /// Nothing has run on it since it gave back what an idle carrier need not keep.
 const IS_TRIM: u8 = 1 << 2;
 
@@ -399,14 +401,43 @@ pub(super) fn overflowed_stack(address: usize) -> Option<usize> {
 }
 
 /// Whether the carrier that is running on this OS thread can be abandoned: it has a guard region, by which whoever is
-/// about to take a lock has made room ([`make_room`]), and runs no coroutine of `may`.
+/// about to take a lock has made room ([`make_room`]), runs no coroutine of `may`, and nobody counts on its end.
 pub(super) fn can_abandon() -> bool {
     let running = RUNNING.get();
     if running.is_null() || !get_local_data().is_null() {
         return false;
     }
     // SAFETY: non-null, so a live carrier (invariants 1 and 2).
-    unsafe { (*running).is_marked(HAS_REGION) }
+    let carrier = unsafe { &*running };
+    carrier.is_marked(HAS_REGION) && !carrier.is_marked(MUST_END)
+}
+
+/// While it lives, what runs on the carrier that made it is not left standing after an overflow, because somebody counts
+/// on its end: the process aborts instead. Made and dropped by the same green thread; elsewhere it means nothing.
+pub(crate) struct NotAbandoned {
+    /// The carrier, unless another one of these will unmark it.
+    marked: Option<&'static Carrier>,
+}
+
+impl NotAbandoned {
+    pub(crate) fn enter() -> Self {
+        let running = RUNNING.get();
+        // SAFETY: null, or a live carrier (invariants 1 and 2).
+        let carrier = unsafe { running.as_ref() };
+        let marked = carrier.filter(|carrier| !carrier.is_marked(MUST_END));
+        if let Some(carrier) = marked {
+            carrier.mark(MUST_END);
+        }
+        Self { marked }
+    }
+}
+
+impl Drop for NotAbandoned {
+    fn drop(&mut self) {
+        if let Some(carrier) = self.marked {
+            carrier.marks.set(carrier.marks.get() & !MUST_END);
+        }
+    }
 }
 
 /// Has an overflow come now, if the stack that is running has less room than a guard region.

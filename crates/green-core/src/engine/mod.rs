@@ -28,6 +28,6 @@ mod pinned;
 mod stack;
 
 pub(crate) use call_site::call_site;
-pub(crate) use carrier::{Carrier, prefetch};
+pub(crate) use carrier::{Carrier, NotAbandoned, prefetch};
 pub(crate) use isolate::make_room;
 pub(crate) use pinned::Pinned;
