@@ -19,7 +19,7 @@
 //! - [`spawn`], [`spawn_local`], [`spawn_later`], [`Builder`], [`run`]: make green threads. [`Greenlet`]:
 //!   their handle. [`joinall`], [`killall`]: several at once.
 //! - [`sleep`], [`yield_now`], [`timeout()`], [`mask_kill`], [`no_park`], [`blocking`].
-//! - [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
+//! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
 //! - [`io`]: any file descriptor. Sockets are in the crate `green-net`.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
 //!
@@ -87,6 +87,8 @@ mod switch_hook;
 #[cfg(not(green_loom))]
 pub mod sync;
 #[cfg(not(green_loom))]
+pub mod thread;
+#[cfg(not(green_loom))]
 mod threadpool;
 mod time;
 #[cfg(not(green_loom))]
@@ -113,6 +115,14 @@ mod sched {
 #[cfg(green_loom)]
 mod sync {
     mod rwlock;
+}
+
+/// What a model needs of the threads: the park token.
+#[cfg(green_loom)]
+mod thread {
+    pub(crate) mod token;
+    #[cfg(test)]
+    mod token_loom;
 }
 
 #[cfg(not(green_loom))]
