@@ -61,8 +61,9 @@ pub enum Overflow {
     /// holds, are never given back.
     ///
     /// The process aborts all the same if the fault is in the C library, if the green thread is unwinding, or a
-    /// neighbour on its hub is parked while it does, in a panic hook, if the C library is linked statically, without
-    /// guard regions, and with switch hooks or `check_lifo`.
+    /// neighbour on its hub is parked while it does, in a panic hook, if the green thread belongs to a
+    /// [`thread::scope`](crate::thread::scope), if the C library is linked statically, without guard regions, and with
+    /// switch hooks or `check_lifo`.
     Isolate,
 }
 

@@ -33,6 +33,10 @@ impl Config {
     /// locks, those of std's output streams, of lazy initialisers and of an allocator or other C code that is linked
     /// into the program included. OS threads and hubs that wait for such a lock wait for ever.
     ///
+    /// Its frames stay as they are, so what borrows from them stays valid: the green threads of a
+    /// [`thread::scope`](crate::thread::scope) that it has opened go on. One that belongs to such a scope is never stopped
+    /// (the process aborts), because the scope's end would let go of what it may have lent on.
+    ///
     /// # Examples
     ///
     /// ```

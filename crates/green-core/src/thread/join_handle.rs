@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use super::handle::{Thread, current};
+use super::scope::Erased;
 use crate::error::Failure;
 use crate::greenlet::Greenlet;
 
@@ -24,15 +25,30 @@ use crate::greenlet::Greenlet;
 /// assert_eq!(payload.downcast_ref::<&str>(), Some(&"expected"));
 /// ```
 pub struct JoinHandle<T> {
-    greenlet: Greenlet<T>,
+    inner: Inner<T>,
     thread: Thread,
+}
+
+/// Where the result is.
+enum Inner<T> {
+    /// With the green thread.
+    Plain(Greenlet<T>),
+    /// Beside it, because the lifetimes in it are not known there.
+    Erased(Erased<T>),
 }
 
 impl<T> JoinHandle<T> {
     pub(super) fn plain(greenlet: Greenlet<T>) -> Self {
         Self {
             thread: Thread::green(greenlet.control_ref()),
-            greenlet,
+            inner: Inner::Plain(greenlet),
+        }
+    }
+
+    pub(super) fn erased(erased: Erased<T>) -> Self {
+        Self {
+            thread: erased.thread(),
+            inner: Inner::Erased(erased),
         }
     }
 
@@ -57,12 +73,18 @@ impl<T> JoinHandle<T> {
     /// If it would wait for itself.
     pub fn join(self) -> super::Result<T> {
         not_oneself(&self.thread);
-        self.greenlet.into_result().map_err(payload)
+        match self.inner {
+            Inner::Plain(greenlet) => greenlet.into_result().map_err(payload),
+            Inner::Erased(erased) => erased.join(),
+        }
     }
 
     /// Whether the green thread has ended; see [`std::thread::JoinHandle::is_finished`].
     pub fn is_finished(&self) -> bool {
-        self.greenlet.ready()
+        match &self.inner {
+            Inner::Plain(greenlet) => greenlet.ready(),
+            Inner::Erased(erased) => erased.is_finished(),
+        }
     }
 }
 

@@ -5,14 +5,14 @@
 //!
 //! # Differences from std
 //!
-//! - [`spawn`] does not panic if the system has no room for another stack: the green thread waits
-//!   until there is. The builder's method returns an error, as in std.
+//! - [`spawn`] and [`Scope::spawn`] do not panic if the system has no room for another stack: the green thread waits
+//!   until there is. The builder's methods return an error, as in std.
 //! - Waits are cancellation points of kills and [`timeout`](crate::timeout())s.
 //! - [`os::unix::thread::JoinHandleExt`](std::os::unix::thread::JoinHandleExt) is not implemented: a green thread has no
 //!   `pthread_t` of its own.
 //! - A name is not handed to the system, which names OS threads only. Panics, dumps and reports of overflows show it.
 //! - `RUST_MIN_STACK` is not read: see [`Config::stack_size`](crate::Config::stack_size).
-//! - [`LocalKey`] and [`thread_local!`](crate::thread_local!) are [`local`](crate::local), green-local values.
+//! - [`LocalKey`] and [`thread_local!`](crate::thread_local!) are [`local`](mod@crate::local), green-local values.
 //!
 //! # Examples
 //!
@@ -20,14 +20,23 @@
 //! use green_core::thread;
 //! use std::time::Duration;
 //!
-//! let sleeper = thread::spawn(|| thread::sleep(Duration::from_millis(1)));
-//! sleeper.join().unwrap();
+//! let mut numbers = vec![1, 2, 3];
+//! thread::scope(|s| {
+//!     s.spawn(|| thread::sleep(Duration::from_millis(1)));
+//!     s.spawn(|| numbers.push(4));
+//! });
+//! assert_eq!(numbers.len(), 4);
 //! ```
 
 mod builder;
 mod handle;
 mod join_handle;
 mod park;
+#[expect(
+    unsafe_code,
+    reason = "green threads that borrow from the one that waits for them"
+)]
+mod scope;
 pub(crate) mod token;
 
 use std::time::Duration;
@@ -43,6 +52,7 @@ pub use join_handle::JoinHandle;
 #[expect(deprecated, reason = "std has it still")]
 pub use park::park_timeout_ms;
 pub use park::{park, park_timeout};
+pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use std::thread::{Result, available_parallelism};
 
 /// Runs `f` in a green thread; see [`std::thread::spawn`] and [`green_core::spawn`](crate::spawn()).
