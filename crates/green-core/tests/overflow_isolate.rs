@@ -19,6 +19,7 @@ use child::{child, is_child};
 use generator::Gn;
 use green_core::queue::Queue;
 use green_core::sync::Mutex;
+use green_core::thread;
 use green_core::{
     Builder, Config, Failure, Greenlet, Overflow, joinall, joinall_raise, killall, sleep, spawn,
     spawn_local, stats, yield_now,
@@ -285,6 +286,51 @@ fn while_the_closure_of_a_killed_one_is_dropped() {
         return;
     }
     survives("while_the_closure_of_a_killed_one_is_dropped", 1);
+}
+
+#[test]
+fn the_owner_of_a_scope() {
+    if is_child("the_owner_of_a_scope") {
+        isolate();
+        let written = Arc::new(Queue::unbounded());
+        let theirs = Arc::clone(&written);
+        let owner = spawn(move || {
+            let mut frame = [0_u64; 64];
+            thread::scope(|s| {
+                for place in &mut frame {
+                    let theirs = &theirs;
+                    s.spawn(move || {
+                        // The owner's frames are still there when it is frozen.
+                        sleep(Duration::from_millis(5));
+                        *place += 1;
+                        theirs.put(*place).expect("it is open");
+                    });
+                }
+                yield_now();
+                deep(0)
+            })
+        });
+        assert!(overflowed(&owner));
+        for _ in 0..64 {
+            assert_eq!(written.get().expect("it is open"), 1);
+        }
+        support::eventually("the others have ended", || stats().live == 0);
+        return;
+    }
+    survives("the_owner_of_a_scope", 1);
+}
+
+#[test]
+fn not_in_a_scope() {
+    if is_child("not_in_a_scope") {
+        isolate();
+        green_core::run(|| {
+            // What it borrows it may have lent on; its end is counted on.
+            thread::scope(|s| s.spawn(|| deep(0)).join().map(drop).ok());
+        });
+        return;
+    }
+    aborts("not_in_a_scope");
 }
 
 #[test]

@@ -26,11 +26,15 @@ fn token_is_there() -> bool {
 /// Runs `f` in a green thread, an OS thread and a `may` coroutine.
 fn everywhere(f: fn()) {
     run(f);
-    std::thread::spawn(f).join().unwrap();
+    std::thread::spawn(f).join().expect("it ends well");
     // SAFETY: the closures of this file keep nothing of an OS thread across a wait, and are shallow.
-    unsafe { may::coroutine::spawn(f) }.join().unwrap();
+    unsafe { may::coroutine::spawn(f) }
+        .join()
+        .expect("it ends well");
     // SAFETY: as above.
-    unsafe { green_core::may::spawn(f) }.get().unwrap();
+    unsafe { green_core::may::spawn(f) }
+        .get()
+        .expect("it ends well");
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn everybody_unparks_everybody() {
     let os = std::thread::spawn(ours(2));
     // SAFETY: the closure keeps nothing of an OS thread across a wait, and is shallow.
     let coroutine = unsafe { may::coroutine::spawn(ours(3)) };
-    green.map(|one| one.join().unwrap());
+    green.into_iter().for_each(|one| one.join().unwrap());
     os.join().unwrap();
     coroutine.join().unwrap();
     assert_eq!(ring.turn.load(Ordering::Relaxed), 4 * ROUNDS);

@@ -5,7 +5,57 @@
 ///
 /// The bodies find what `std::sync` has under its plain names, and what starts threads of the right kind as
 /// `thread`. A test may be marked `#[should_panic]`.
+///
+/// With `threads` and braces ahead it is for `thread` itself: on std's, and on ours from an OS thread, and from green
+/// threads on one hub and on two. The items in the braces are there in each of the ways, and `thread_local!` is that of
+/// `thread`.
 macro_rules! parity {
+    (threads {$($item:item)*} $($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {
+        mod on_std {
+            use std::{sync::*, thread, thread_local};
+            use super::*;
+            $($item)*
+            $(#[test] $(#[$attribute])* fn $name() $body)*
+        }
+
+        mod on_green {
+            use green_core::{sync::*, thread, thread_local};
+            use super::*;
+            $($item)*
+
+            mod from_an_os_thread {
+                $(
+                    #[test]
+                    $(#[$attribute])*
+                    fn $name() {
+                        super::$name();
+                    }
+                )*
+            }
+
+            mod one_hub {
+                $(
+                    #[test]
+                    $(#[$attribute])*
+                    fn $name() {
+                        crate::parity::on_hubs(1, super::$name);
+                    }
+                )*
+            }
+
+            mod two_hubs {
+                $(
+                    #[test]
+                    $(#[$attribute])*
+                    fn $name() {
+                        crate::parity::on_hubs(2, super::$name);
+                    }
+                )*
+            }
+
+            $(fn $name() $body)*
+        }
+    };
     ($($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {
         mod on_std {
             use std::{sync::*, thread};
@@ -21,7 +71,7 @@ macro_rules! parity {
 
         #[cfg(test)] // Not all of it is marked as a test.
         mod on_green_threads {
-            use {crate::parity::green_thread as thread, green_core::sync::*};
+            use {green_core::sync::*, green_core::thread};
             use super::*;
 
             mod one_hub {
@@ -56,30 +106,4 @@ pub(crate) fn on_hubs(hubs: usize, body: fn()) {
         .apply()
         .expect("each test has a process of its own");
     green_core::run(body);
-}
-
-/// `thread`, green.
-pub(crate) mod green_thread {
-    /// Each file of tests needs some of it.
-    const _: fn() = || {
-        sleep(std::time::Duration::ZERO);
-        yield_now();
-        drop(spawn(|| ()).join());
-    };
-
-    pub(crate) use green_core::{sleep, yield_now};
-
-    pub(crate) struct JoinHandle<T>(green_core::Greenlet<T>);
-
-    impl<T: Send + 'static> JoinHandle<T> {
-        pub(crate) fn join(self) -> Result<T, green_core::Failure> {
-            self.0.into_result()
-        }
-    }
-
-    pub(crate) fn spawn<T: Send + 'static>(
-        f: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
-        JoinHandle(green_core::spawn(f))
-    }
 }
