@@ -233,3 +233,25 @@ fn set_makes_the_value_without_the_initialiser() {
         assert_eq!((CELL.get(), REFCELL.take()), (2, 2));
     });
 }
+
+#[test]
+fn what_a_destructor_of_the_result_makes_goes_too() {
+    green_core::local!(static USED: Cell<u32> = const { Cell::new(0) });
+    struct Uses;
+    impl Drop for Uses {
+        fn drop(&mut self) {
+            USED.set(USED.get() + 1);
+        }
+    }
+    run(|| {
+        for _ in 0..100 {
+            // Nobody has the handle: the result goes with the green thread, after its values.
+            drop(spawn_local(|| Uses));
+            // Nor does this one run; its closure goes where it would have run.
+            let uses = Uses;
+            spawn_local(move || drop(uses)).kill_nowait();
+            yield_now();
+            assert_eq!(spawn_local(|| USED.get()).into_result().unwrap(), 0);
+        }
+    });
+}

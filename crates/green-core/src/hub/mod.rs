@@ -464,15 +464,20 @@ fn run_green_thread(own: &'static SlotLocal, start: Runner) {
         // If no handle is left, its result goes, too.
         drop(own.release());
     }));
-    if let Err(payload) = ended {
-        // The body publishes its own panics: this one came from a destructor of the closure or of
-        // the result, which nobody is left to be told of.
-        log::error!(
-            "green: a destructor panicked at the end of green thread #{id}, spawned at {site}"
-        );
-        leak(payload);
-        drop(own.release());
-    }
+    // The body publishes its own panics: one that comes here is from a destructor of the closure, of the result or of a
+    // value, which nobody is left to be told of.
+    let destroyed = |ended: thread::Result<()>| {
+        if let Err(payload) = ended {
+            log::error!(
+                "green: a destructor panicked at the end of green thread #{id}, spawned at {site}"
+            );
+            leak(payload);
+            drop(own.release());
+        }
+    };
+    destroyed(ended);
+    // What the destructors of the closure and the result have made is not for the next green thread here.
+    destroyed(catch_unwind(AssertUnwindSafe(|| own.locals.end())));
     if local.is_measured {
         let carrier = &own.carrier;
         stack_usage::note(site, carrier.stack_size(), carrier.measure());
