@@ -280,16 +280,16 @@ fn a_kill_that_is_caught_is_waited_for() {
 
 #[test]
 fn a_masked_scope_is_not_interrupted() {
-    let ready = Arc::new(Event::new());
-    let theirs = Arc::clone(&ready);
+    let events = Arc::new((Event::new(), Event::new()));
+    let theirs = Arc::clone(&events);
     let killed = spawn(move || {
         let done = AtomicBool::new(false);
         let caught = catch_unwind(AssertUnwindSafe(|| {
             mask_kill(|| {
                 thread::scope(|s| {
                     s.spawn(|| {
-                        theirs.set();
-                        sleep(SHORT);
+                        theirs.0.set();
+                        theirs.1.wait();
                         done.store(true, Ordering::Relaxed);
                     });
                 });
@@ -298,8 +298,9 @@ fn a_masked_scope_is_not_interrupted() {
         }));
         caught.is_err()
     });
-    ready.wait();
+    events.0.wait();
     killed.kill_nowait();
+    events.1.set();
     assert!(killed.into_result().unwrap(), "delivered at the end");
 }
 
@@ -318,6 +319,59 @@ fn an_owner_that_panicked_and_is_killed_goes_on_with_its_panic() {
         panic!("it panicked");
     };
     assert_eq!(panic.message(), "the owner's");
+}
+
+#[test]
+fn an_interrupt_that_gave_way_to_a_panic_is_delivered_later() {
+    fn panics_in_a_scope(ready: &Event) -> &'static str {
+        let gone = AtomicBool::new(false);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            owner(&gone, ready, || panic_any("the owner's"));
+        }));
+        *caught.unwrap_err().downcast_ref().expect("the panic")
+    }
+    let ready = Arc::new(Event::new());
+    let theirs = Arc::clone(&ready);
+    let killed = spawn(move || {
+        let text = panics_in_a_scope(&theirs);
+        (
+            text,
+            catch_unwind(yield_now).is_err(),
+            catch_unwind(yield_now).is_err(),
+        )
+    });
+    ready.wait();
+    killed.kill_nowait();
+    assert_eq!(killed.into_result().unwrap(), ("the owner's", true, false));
+
+    // Nothing waits before the panic: the limit is reached in the last wait.
+    let panics = || {
+        thread::scope(|s| {
+            s.spawn(|| sleep(LONG));
+            panic_any("the owner's")
+        })
+    };
+    let limited = move || {
+        timeout(4 * SHORT, || {
+            assert!(catch_unwind(panics).unwrap_err().is::<&str>());
+            sleep(LONG);
+        })
+    };
+    assert!(run(limited).is_err());
+    assert!(std::thread::spawn(limited).join().unwrap().is_err());
+
+    let ready = Arc::new(Event::new());
+    let theirs = Arc::clone(&ready);
+    // SAFETY: the closure keeps nothing of an OS thread across a wait, and is shallow.
+    let migrating = unsafe {
+        green_core::may::spawn(move || {
+            panics_in_a_scope(&theirs);
+            catch_unwind(yield_now).is_err()
+        })
+    };
+    ready.wait();
+    migrating.kill_nowait();
+    assert!(migrating.into_result().unwrap());
 }
 
 #[test]

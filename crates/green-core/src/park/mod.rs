@@ -246,6 +246,19 @@ impl Caller {
             Self::May(parker) => may_coroutine::take_interrupt(parker),
         }
     }
+
+    /// Makes an interrupt pending again that was delivered to the caller, and that it did not unwind by.
+    #[cfg(not(green_loom))]
+    pub(crate) fn put_back(self, interrupt: Interrupt) {
+        match interrupt {
+            Interrupt::Kill => self.waiter().put_back_kill(),
+            Interrupt::Timeout(id) => {
+                self.interrupts(|interrupts| {
+                    interrupts.put_back_expired(id, std::time::Instant::now());
+                });
+            }
+        }
+    }
 }
 
 impl Park for Caller {

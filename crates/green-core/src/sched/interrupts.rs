@@ -167,6 +167,16 @@ impl Interrupts {
         Some(id)
     }
 
+    /// The expiry that was taken is to be delivered again, if the scope is active still.
+    pub(crate) fn put_back_expired(&self, id: ScopeId, now: Instant) {
+        for scope in &mut *self.scopes.borrow_mut() {
+            if scope.id == id {
+                scope.deadline = Some(now);
+            }
+        }
+        self.update_earliest();
+    }
+
     /// Whether the caller is known to unwind.
     #[inline]
     pub(crate) fn is_known_unwinding(&self) -> bool {

@@ -162,6 +162,13 @@ impl Waiter {
         kill != 0 && kill == self.green_thread.load(Ordering::Relaxed)
     }
 
+    /// A kill that was taken waits for delivery again. Only the green thread itself does this.
+    pub(crate) fn put_back_kill(&self) {
+        let own = self.green_thread.load(Ordering::Relaxed);
+        // What is asked of a former owner meanwhile has nobody to reach.
+        self.kill.store(own, Ordering::SeqCst);
+    }
+
     /// Takes the pending kill, which is delivered once; false if there is none. Only the green thread itself
     /// does this.
     pub(crate) fn take_kill(&self) -> bool {

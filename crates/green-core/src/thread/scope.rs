@@ -94,13 +94,13 @@ pub struct ScopedJoinHandle<'scope, T> {
 ///
 /// # Differences from std
 ///
-/// A green thread of the scope that was killed has not panicked. A scope whose body panicked and whose caller is then
-/// killed kills its green threads and goes on with the panic.
+/// A green thread of the scope that was killed has not panicked. If the body panicked and the caller is killed in the wait
+/// that follows, the green threads are killed and the panic goes on; the kill is delivered if somebody catches that.
 ///
 /// # Panics
 ///
-/// If a green thread of the scope panicked that was not joined. Inside [`no_park`](crate::no_park). The process aborts if the stack of one
-/// overflows, and if a `may` coroutine is cancelled, by `may`'s own `cancel`, while it waits here.
+/// If a green thread of the scope panicked that was not joined. Inside [`no_park`](crate::no_park). The process aborts if
+/// the stack of one overflows, and if a `may` coroutine is cancelled, by `may`'s own `cancel`, in a scope.
 ///
 /// # Examples
 ///
@@ -135,17 +135,21 @@ where
         Err(payload) => interrupt::of(&**payload),
         Ok(_) => None,
     };
-    let interrupted = scope.data.wait_for_all(interrupted);
-    match (result, interrupted) {
-        (Err(payload), _) => interrupt::resume(payload),
-        (Ok(value), Some(interrupt)) => {
-            drop(value);
+    if let Some(interrupt) = scope.data.wait_for_all(interrupted) {
+        let dropped = |value| catch_unwind(AssertUnwindSafe(|| drop(value)));
+        let Err(payload) = result.and_then(dropped) else {
             interrupt::raise(interrupt)
-        }
-        (Ok(_), None) if scope.data.panicked.load(Ordering::Relaxed) => {
+        };
+        // The panic goes on. Whoever catches it finds the interrupt pending.
+        Caller::current().put_back(interrupt);
+        interrupt::resume(payload)
+    }
+    match result {
+        Err(payload) => interrupt::resume(payload),
+        Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => {
             panic!("a scoped thread panicked")
         }
-        (Ok(value), None) => value,
+        Ok(value) => value,
     }
 }
 
@@ -330,21 +334,23 @@ impl Data {
         }
     }
 
-    /// Waits until none is counted. `interrupted` is what the body was interrupted by; returns that, or what interrupted
-    /// the wait.
+    /// Waits until none is counted. `interrupted` is what the body was interrupted by; returns what interrupted the wait.
     fn wait_for_all(&self, interrupted: Option<Interrupt>) -> Option<Interrupt> {
         let abort = AbortOnUnwind;
-        let interrupted = interrupted.or_else(|| match self.wait(Mode::Interruptible) {
-            Err(NotReady::Interrupted(interrupt)) => Some(interrupt),
-            Ok(()) | Err(NotReady::TimedOut) => None,
-        });
-        if interrupted.is_some() {
+        let late = match interrupted {
+            Some(_) => None,
+            None => match self.wait(Mode::Interruptible) {
+                Err(NotReady::Interrupted(interrupt)) => Some(interrupt),
+                Ok(()) | Err(NotReady::TimedOut) => None,
+            },
+        };
+        if interrupted.or(late).is_some() {
             self.kill();
             self.wait(Mode::Masked)
                 .unwrap_or_else(|_| unreachable!("neither a deadline nor an interrupt ends it"));
         }
         abort.did_not_happen();
-        interrupted
+        late
     }
 
     fn wait(&self, mode: Mode) -> Result<(), NotReady> {
