@@ -29,6 +29,8 @@ pub struct JoinHandle<T> {
     thread: Thread,
 }
 
+impl<T> Unpin for JoinHandle<T> {}
+
 /// Where the result is.
 enum Inner<T> {
     /// With the green thread.

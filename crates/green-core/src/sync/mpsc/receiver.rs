@@ -43,6 +43,7 @@ pub struct Receiver<T> {
 
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
+impl<T> Unpin for Receiver<T> {}
 
 impl<T> Receiver<T> {
     /// The receiver of `channel`.
