@@ -20,22 +20,88 @@
 //! }
 //! ```
 //!
-//! This crate holds names only: gevent's at the root, std's module tree below it. The code behind them is in
-//! [`green_core`] (green threads, timers, wait queues, locks), [`green_net`] (sockets) and `green_macros` (the attributes
-//! [`main`](macro@main) and [`test`](macro@test), with the feature `macros`, which is on by default).
+//! # What is here
 //!
-//! # Not here
+//! - At the root, gevent's names: [`spawn`], [`joinall`], [`sleep`], [`timeout()`], [`Greenlet`]; the modules
+//!   [`event`], [`lock`], [`queue`].
+//! - Below it, std's module tree. Green are [`net`], [`os::unix::net`](os::unix), [`sync`] (with `sync::mpsc`),
+//!   [`thread`], and [`process::exit`]. Everything else in it is std's own, [`fs`](std::fs) and the children of
+//!   [`process`] for now included: those block their hub.
+//! - [`prelude`]: what most programs want by its bare name. With the feature `macros`, which is on by default:
+//!   [`main`](macro@main) and [`test`](macro@test).
 //!
-//! Algorithms, `unsafe` and platform code: see the two crates above.
+//! # Switching a program over
+//!
+//! This crate can stand where std stands, so that one line makes blocking code green.
+//!
+//! One module:
+//!
+//! ```
+//! mod server {
+//!     use green as std;
+//!
+//!     use std::sync::Mutex; // green's
+//!     use std::time::Duration; // std's own
+//!
+//!     pub fn wait() {
+//!         let lock = Mutex::new(Duration::from_millis(1));
+//!         std::thread::sleep(*lock.lock().unwrap());
+//!     }
+//! }
+//! server::wait();
+//! ```
+//!
+//! A whole crate, with all its modules, by a line at its root:
+//!
+//! ```
+//! extern crate green as std;
+//! # fn main() {
+//! std::thread::spawn(|| assert!(std::thread::current().name().is_none())).join().unwrap();
+//! # }
+//! ```
+//!
+//! `docs/coming-from-std.md` says what that reaches and what it does not.
+//!
+//! # Where things live
+//!
+//! This crate holds names only. The code behind them is in [`green_core`] (green threads, timers, wait queues, locks),
+//! [`green_net`] (sockets) and `green_macros`. There are no algorithms, no `unsafe` and no platform code here.
 
 #![forbid(unsafe_code)]
 
 pub use green_core::*;
 #[cfg(feature = "macros")]
 pub use green_macros::{main, test};
-pub use green_net as net;
+pub use green_net::{net, os};
+// What is not green is std's. A name that is listed here or in a module below goes before one of these.
+pub use std::*;
 
-/// Compiles the snippets of the README.
+// What both globs have.
+pub use green_core::{sync, thread, thread_local};
+
+pub mod prelude;
+
+/// std's `io`, and what makes any descriptor green: [`Io`](green_core::io::Io).
+pub mod io {
+    pub use green_core::io::*;
+    pub use std::io::*;
+}
+
+/// std's `process`, with an [`exit`](green_core::process::exit) that is safe on a hub.
+///
+/// `Command` and `Child` are std's own: what waits for a child blocks its hub. Use [`blocking`](green_core::blocking).
+pub mod process {
+    pub use std::process::*;
+
+    pub use green_core::process::exit;
+}
+
+/// Compiles the snippets of the README and of the documentation.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/coming-from-std.md")]
+    struct ComingFromStd;
+}

@@ -1,5 +1,6 @@
 //! `#[green::main]` and `#[green::test]`.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 #![cfg(feature = "macros")]
 
 use std::cell::Cell;
