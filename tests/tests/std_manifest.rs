@@ -206,3 +206,4 @@ macro_rules! hold_against_std {
 }
 
 hold_against_std!(on_std, std, "/std_manifest.rs");
+hold_against_std!(on_green, green, "/green_manifest.rs");
