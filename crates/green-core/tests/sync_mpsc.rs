@@ -202,6 +202,49 @@ fn what_the_receiver_has_at_hand_counts() {
 }
 
 #[test]
+fn room_that_is_made_while_a_sender_comes_is_seen() {
+    let (sender, receiver) = sync_channel(2);
+    let (go, sent) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (theirs, their_go, their_sent) = (sender.clone(), Arc::clone(&go), Arc::clone(&sent));
+    let sending = thread::spawn(move || {
+        for round in 1..=ROUNDS {
+            let mut looks = 0;
+            while their_go.load(Ordering::SeqCst) < round {
+                looks += 1;
+                if looks % 1_000 == 0 {
+                    thread::yield_now();
+                }
+            }
+            theirs.send(3).unwrap();
+            their_sent.store(round, Ordering::SeqCst);
+        }
+    });
+    let mut rng = Rng::new(3);
+    for round in 1..=ROUNDS {
+        // One at hand and one in the channel: it is full.
+        sender.send(0).unwrap();
+        sender.send(1).unwrap();
+        assert_eq!(receiver.recv(), Ok(0));
+        sender.send(2).unwrap();
+        go.store(round, Ordering::SeqCst);
+        for _ in 0..rng.below(100) {
+            std::hint::spin_loop();
+        }
+        assert_eq!(receiver.recv(), Ok(1));
+        let end = Instant::now() + Duration::from_secs(5);
+        while sent.load(Ordering::SeqCst) < round {
+            assert!(Instant::now() < end, "there is room, and the sender waits");
+            thread::yield_now();
+        }
+        assert_eq!((receiver.recv(), receiver.recv()), (Ok(2), Ok(3)));
+    }
+    sending.join().unwrap();
+}
+
+/// How often the two meet.
+const ROUNDS: usize = 10_000;
+
+#[test]
 fn a_rendezvous_ends_when_the_message_is_taken() {
     alone(|| {
         let (sender, receiver) = sync_channel(0);
