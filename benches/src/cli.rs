@@ -123,6 +123,8 @@ pub(crate) enum Question {
     Semaphore,
     /// Two tasks wake each other
     Event,
+    /// Locks and channels that one task has to itself
+    Uncontended,
     /// Lateness and CPU time of 100,000 and of 1,000,000 sleepers
     Sleep,
 }

@@ -24,6 +24,7 @@
 //! | `memory`, `start_up` | one question each, about what there is before any work |
 //! | `yield_now`, `spawn`, `spawn_join`, `sleep` | one question each, about tasks |
 //! | `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event` | one question each, about what tasks wait for |
+//! | `uncontended` | the same, when nobody waits |
 //! | `peers/` | the same bodies, written for each runtime; `../peers/` has those in other languages |
 //! | `server`, `load` | the two processes of the network questions |
 //! | `micro` | the one process of the other questions |
@@ -59,6 +60,7 @@ mod start_up;
 mod streaming;
 mod suite;
 mod summary;
+mod uncontended;
 mod yield_now;
 
 use std::io::{self, Write as _};

@@ -17,7 +17,8 @@ use crate::peers::{self, Capacity, Peer, Workers, external};
 use crate::sleep::Span;
 use crate::suite::Plan;
 use crate::{
-    event, memory, mutex, queue_ping_pong, semaphore, sleep, spawn, spawn_join, spsc, yield_now,
+    event, memory, mutex, queue_ping_pong, semaphore, sleep, spawn, spawn_join, spsc, uncontended,
+    yield_now,
 };
 
 /// What can be measured.
@@ -34,6 +35,8 @@ pub(crate) enum Task {
     Event,
     SpscUnbounded,
     SpscBounded,
+    ChannelUnbounded,
+    ChannelBounded,
     Spawn,
     SleepSmoke,
     SleepUpToOne,
@@ -105,6 +108,7 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
     let runtime = &*peers::start(peer, Workers::MIN)?;
     let ping_pong = |capacity| queue_ping_pong::measure(runtime, capacity, window);
     let spsc = |capacity| spsc::measure(runtime, capacity, window);
+    let channel = |capacity| uncontended::measure_channel(runtime, capacity, window);
     let sleep = |span| sleep::measure(runtime, span, tasks);
     let one = |nanos: io::Result<f64>| Ok(vec![nanos?]);
     let numbers = match task {
@@ -119,6 +123,8 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
         Task::Event => one(event::measure(runtime, window)),
         Task::SpscUnbounded => one(spsc(Capacity::Unbounded)),
         Task::SpscBounded => one(spsc(Capacity::Bounded(spsc::ROOM))),
+        Task::ChannelUnbounded => one(channel(Capacity::Unbounded)),
+        Task::ChannelBounded => one(channel(Capacity::Bounded(spsc::ROOM))),
         Task::Spawn => one(spawn::measure(runtime, window)),
         Task::SleepSmoke => sleep(Span::Smoke),
         Task::SleepUpToOne => sleep(Span::UpToOne),

@@ -14,7 +14,7 @@ use crate::peers::{Peer, external};
 use crate::report::{Metric, Report, Subject, Table};
 use crate::{
     churn, echo, event, idle, latency, memory, mutex, queue_ping_pong, semaphore, sleep, spawn,
-    spawn_join, spsc, start_up, streaming, yield_now,
+    spawn_join, spsc, start_up, streaming, uncontended, yield_now,
 };
 
 /// How much to measure.
@@ -266,6 +266,7 @@ impl Question {
             | Self::Mutex
             | Self::Semaphore
             | Self::Event
+            | Self::Uncontended
             | Self::Sleep => Placements::Pinned,
         }
     }
@@ -288,6 +289,7 @@ impl Question {
             Self::Mutex => mutex::cases(plan),
             Self::Semaphore => semaphore::cases(plan),
             Self::Event => event::cases(plan),
+            Self::Uncontended => uncontended::cases(plan),
             Self::Sleep => sleep::cases(plan),
         }
     }

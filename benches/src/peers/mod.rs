@@ -142,6 +142,12 @@ pub(crate) trait Primitives {
         Err(unsupported())
     }
 
+    /// One task sends the numbers from 0 to `messages` to itself, receiving each before it sends the next; returns how
+    /// many came in their order, too.
+    fn channel_alone(&self, _capacity: Capacity, _messages: u64) -> io::Result<(u64, Duration)> {
+        Err(unsupported())
+    }
+
     /// One task adds one to a number in a mutex, `locks` times; returns the number too.
     fn mutex_alone(&self, _locks: u64) -> io::Result<(u64, Duration)> {
         Err(unsupported())

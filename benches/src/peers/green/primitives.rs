@@ -1,4 +1,4 @@
-//! green's queues and locks.
+//! green's queues, channels and locks.
 
 use std::io;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use green_core::event::Event;
 use green_core::lock::Semaphore;
 use green_core::queue::Queue;
 use green_core::sync::Mutex;
+use green_core::sync::mpsc::{Receiver, channel, sync_channel};
 use green_core::{joinall, spawn, yield_now};
 
 use super::Green;
@@ -41,26 +42,30 @@ impl Primitives for Green {
     }
 
     fn spsc(&self, capacity: Capacity, items: u64) -> io::Result<(u64, Duration)> {
-        let queue = queue(capacity);
-        Ok(green_core::run(move || {
-            let sender = queue.clone();
-            let start = Instant::now();
-            let sending = spawn(move || {
-                for item in 0..items {
-                    if sender.put(item).is_err() {
-                        return;
-                    }
-                }
-                sender.close();
-            });
-            let mut in_order = 0;
-            while let Ok(item) = queue.get() {
-                in_order += u64::from(item == in_order);
+        Ok(green_core::run(move || match capacity {
+            Capacity::Unbounded => {
+                let (sender, receiver) = channel();
+                spsc(items, move |item| sender.send(item).ok(), &receiver)
             }
-            let taken = start.elapsed();
-            sending.join();
-            (in_order, taken)
+            Capacity::Bounded(room) => {
+                let (sender, receiver) = sync_channel(room);
+                spsc(items, move |item| sender.send(item).ok(), &receiver)
+            }
         }))
+    }
+
+    fn channel_alone(&self, capacity: Capacity, messages: u64) -> io::Result<(u64, Duration)> {
+        green_core::run(move || match capacity {
+            Capacity::Unbounded => {
+                let (sender, receiver) = channel();
+                channel_alone(messages, |number| sender.send(number).ok(), &receiver)
+            }
+            Capacity::Bounded(room) => {
+                let (sender, receiver) = sync_channel(room);
+                channel_alone(messages, |number| sender.send(number).ok(), &receiver)
+            }
+        })
+        .ok_or_else(panicked)
     }
 
     fn mutex_alone(&self, locks: u64) -> io::Result<(u64, Duration)> {
@@ -169,6 +174,43 @@ impl Primitives for Green {
         })
         .ok_or_else(panicked)
     }
+}
+
+/// The two kinds of sender have no common type, so they come as closures.
+fn spsc(
+    items: u64,
+    send: impl Fn(u64) -> Option<()> + Send + 'static,
+    receiver: &Receiver<u64>,
+) -> (u64, Duration) {
+    let start = Instant::now();
+    let sending = spawn(move || {
+        for item in 0..items {
+            if send(item).is_none() {
+                return;
+            }
+        }
+    });
+    let mut in_order = 0;
+    while let Ok(item) = receiver.recv() {
+        in_order += u64::from(item == in_order);
+    }
+    let taken = start.elapsed();
+    sending.join();
+    (in_order, taken)
+}
+
+fn channel_alone(
+    messages: u64,
+    send: impl Fn(u64) -> Option<()>,
+    receiver: &Receiver<u64>,
+) -> Option<(u64, Duration)> {
+    let mut in_order = 0;
+    let start = Instant::now();
+    for number in 0..messages {
+        send(number)?;
+        in_order += u64::from(receiver.recv().ok()? == number);
+    }
+    Some((in_order, start.elapsed()))
 }
 
 fn queue(capacity: Capacity) -> Queue<u64> {

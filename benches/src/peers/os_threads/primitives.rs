@@ -51,6 +51,20 @@ impl Primitives for OsThreads {
         }
     }
 
+    fn channel_alone(&self, capacity: Capacity, messages: u64) -> io::Result<(u64, Duration)> {
+        match capacity {
+            Capacity::Unbounded => {
+                let (sender, receiver) = channel();
+                channel_alone(messages, |number| sender.send(number).ok(), &receiver)
+            }
+            Capacity::Bounded(room) => {
+                let (sender, receiver) = sync_channel(room);
+                channel_alone(messages, |number| sender.send(number).ok(), &receiver)
+            }
+        }
+        .ok_or_else(panicked)
+    }
+
     fn mutex_alone(&self, locks: u64) -> io::Result<(u64, Duration)> {
         let number = Mutex::new(0);
         let start = Instant::now();
@@ -199,6 +213,20 @@ fn spsc(
     let taken = start.elapsed();
     sending.join().map_err(|_| panicked())?;
     Ok((in_order, taken))
+}
+
+fn channel_alone(
+    messages: u64,
+    send: impl Fn(u64) -> Option<()>,
+    receiver: &Receiver<u64>,
+) -> Option<(u64, Duration)> {
+    let mut in_order = 0;
+    let start = Instant::now();
+    for number in 0..messages {
+        send(number)?;
+        in_order += u64::from(receiver.recv().ok()? == number);
+    }
+    Some((in_order, start.elapsed()))
 }
 
 /// An event as one writes it without a type for it. `None` if a panic has poisoned it.

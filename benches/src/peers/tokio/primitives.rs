@@ -35,6 +35,14 @@ impl Primitives for Tokio {
             .ok_or_else(panicked)
     }
 
+    fn channel_alone(&self, capacity: Capacity, messages: u64) -> io::Result<(u64, Duration)> {
+        let alone = match capacity {
+            Capacity::Unbounded => self.runtime.spawn(channel_alone_unbounded(messages)),
+            Capacity::Bounded(room) => self.runtime.spawn(channel_alone_bounded(room, messages)),
+        };
+        self.runtime.block_on(alone)?.ok_or_else(panicked)
+    }
+
     fn mutex_alone(&self, locks: u64) -> io::Result<(u64, Duration)> {
         let locking = self.runtime.spawn(async move {
             let number = Mutex::new(0);
@@ -225,4 +233,26 @@ async fn spsc_bounded(room: usize, items: u64) -> Option<(u64, Duration)> {
         (in_order, start.elapsed())
     });
     receiving.await.ok()
+}
+
+async fn channel_alone_unbounded(messages: u64) -> Option<(u64, Duration)> {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<u64>();
+    let mut in_order = 0;
+    let start = Instant::now();
+    for number in 0..messages {
+        sender.send(number).ok()?;
+        in_order += u64::from(receiver.recv().await? == number);
+    }
+    Some((in_order, start.elapsed()))
+}
+
+async fn channel_alone_bounded(room: usize, messages: u64) -> Option<(u64, Duration)> {
+    let (sender, mut receiver) = mpsc::channel::<u64>(room);
+    let mut in_order = 0;
+    let start = Instant::now();
+    for number in 0..messages {
+        sender.send(number).await.ok()?;
+        in_order += u64::from(receiver.recv().await? == number);
+    }
+    Some((in_order, start.elapsed()))
 }
