@@ -328,7 +328,8 @@ fn an_interrupt_that_gave_way_to_a_panic_is_delivered_later() {
         let caught = catch_unwind(AssertUnwindSafe(|| {
             owner(&gone, ready, || panic_any("the owner's"));
         }));
-        *caught.unwrap_err().downcast_ref().expect("the panic")
+        let payload = caught.unwrap_err();
+        payload.downcast_ref::<&str>().expect("the panic")
     }
     let ready = Arc::new(Event::new());
     let theirs = Arc::clone(&ready);
