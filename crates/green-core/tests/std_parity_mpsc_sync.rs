@@ -3,10 +3,6 @@
     clippy::disallowed_methods,
     reason = "OS threads are one of the ways to run"
 )]
-#![expect(
-    clippy::unwrap_used,
-    reason = "the bodies are functions that tests call"
-)]
 
 #[macro_use]
 #[path = "support/parity.rs"]
