@@ -363,6 +363,30 @@ fn migrating_waiters_that_go_without_the_lock_let_others_in() {
 }
 
 #[test]
+fn a_coroutine_that_is_cancelled_as_it_is_let_in_gives_the_lock_back() {
+    let lock = Shared::default();
+    for round in 0..200 {
+        let held = lock.write().unwrap();
+        let theirs = Arc::clone(&lock);
+        let work = move || match round % 2 {
+            0 => drop(theirs.write().unwrap()),
+            _ => drop(theirs.read().unwrap()),
+        };
+        // SAFETY: the closure keeps nothing of an OS thread across a blocking call, and is shallow.
+        let waits = unsafe { may::coroutine::spawn(work) };
+        if round % 4 < 2 {
+            sleep(Duration::from_micros(100));
+        }
+        drop(held);
+        // SAFETY: the coroutine has nothing that must not be unwound.
+        unsafe { waits.coroutine().cancel() };
+        // Cancelled or through.
+        waits.join().ok();
+        assert_free(&lock);
+    }
+}
+
+#[test]
 fn a_dump_says_how_they_wait() {
     alone(|| {
         let (lock, log) = (Shared::default(), Queue::unbounded());
