@@ -11,7 +11,8 @@
 //! gives up takes its offer back; if it is gone, the message was sent.
 //!
 //! With a bound of zero there is never room. A sender hands its message to a receiver that waits, which is
-//! certain to take it (waitq invariant 3); else the receiver takes it from the offer.
+//! certain to take it (waitq invariant 3); else the receiver takes it from the offer. (A coroutine of `may`
+//! that is cancelled just then leaves the message in the buffer, for whoever receives next.)
 //!
 //! # Invariants
 //!

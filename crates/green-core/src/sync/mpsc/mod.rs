@@ -1,7 +1,7 @@
 //! std's `sync::mpsc`, green: channels with any number of senders and one receiver.
 //!
-//! See [`std::sync::mpsc`] for what they are. `channel` holds any number of messages, and sending never
-//! waits; [`sync_channel`] holds so many, and none at all if its bound is zero: then a message goes from
+//! See [`std::sync::mpsc`] for what they are. A [`channel()`] holds any number of messages, and sending never
+//! waits; a [`sync_channel`] holds so many, and none at all if its bound is zero: then a message goes from
 //! hand to hand.
 //!
 //! The errors are std's own types.
