@@ -18,11 +18,15 @@ use crate::interrupt::{self, OrRaise};
 use crate::park::{Caller, no_park_violation};
 use crate::sched::WaitFor;
 use crate::sched::interrupts::Interrupts;
+use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
-use crate::waitq::{Monitor, Wait, WaitQueue, wake};
+use crate::waitq::{Monitor, NotReady, Wait, WaitQueue, wake};
 
 /// How long an OS thread of the pool waits for work.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// How many OS threads live as long as the process, at most.
+const MOST_LASTING: usize = 4;
 
 /// Runs `f` on an OS thread of the blocking pool and returns its value. gevent's `threadpool.apply`.
 ///
@@ -52,38 +56,111 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    if !is_for_pool() {
+        return f();
+    }
+    let wait = Wait::new(WaitFor::Blocking, Deadline::Never);
+    let result = Job::start(f).wait(wait).or_raise();
+    result.expect("a wait without a deadline does not time out")
+}
+
+/// Runs `f` to its end on one of a few OS threads that live as long as the process, and returns its value.
+///
+/// For what the kernel ties to the OS thread that asked for it, such as a child's "signal me when my parent dies". On a
+/// plain OS thread `f` runs inline.
+///
+/// # Blocking
+///
+/// Parks the caller; not a cancellation point, so nothing of what `f` did is lost.
+///
+/// # Panics
+///
+/// As [`blocking`].
+pub(crate) fn blocking_for_good<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if !is_for_pool() {
+        return f();
+    }
+    let wait = Wait {
+        mode: Mode::Masked,
+        ..Wait::new(WaitFor::Blocking, Deadline::Never)
+    };
+    let result = Job::start_on(&LASTING, f).wait(wait).or_raise();
+    result.expect("a wait without a deadline does not time out")
+}
+
+/// Whether blocking work of the caller is for the pool: it is unless the caller is a plain OS thread.
+///
+/// # Panics
+///
+/// Inside [`no_park`](crate::no_park()).
+fn is_for_pool() -> bool {
     make_room();
     let caller = Caller::current();
     if caller.interrupts(Interrupts::is_no_park) == Some(true) {
         no_park_violation();
     }
-    if matches!(caller, Caller::Os(_)) {
-        return f();
+    !matches!(caller, Caller::Os(_))
+}
+
+/// Work that the pool does, and its result: whoever waits for it may give up and come back.
+pub(crate) struct Job<T> {
+    done: Arc<Monitor<Done<T>>>,
+}
+
+/// What the work came to, until somebody takes it, and who waits for that.
+type Done<T> = (Option<thread::Result<T>>, WaitQueue);
+
+impl<T: Send + 'static> Job<T> {
+    /// Has the pool run `f`.
+    pub(crate) fn start(f: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self::start_on(&POOL, f)
     }
-    let done = Arc::new(Monitor::new((None, WaitQueue::new())));
-    let theirs = Arc::clone(&done);
-    POOL.run(Box::new(move || {
-        let result = catch_unwind(AssertUnwindSafe(f));
-        let mut done = theirs.lock();
-        done.0 = Some(result);
-        let next = done.1.notify_one();
-        drop(done);
-        wake(next);
-    }));
-    let wait = Wait::new(WaitFor::Blocking, Deadline::Never);
-    let result = done.wait(wait, |(_, queue)| queue, |(result, _)| result.take());
-    match result
-        .or_raise()
-        .expect("a wait without a deadline does not time out")
-    {
-        Ok(value) => value,
-        Err(payload) => interrupt::resume(payload),
+
+    fn start_on(pool: &'static Pool, f: impl FnOnce() -> T + Send + 'static) -> Self {
+        make_room();
+        let done = Arc::new(Monitor::new((None, WaitQueue::new())));
+        let theirs = Arc::clone(&done);
+        pool.run(Box::new(move || {
+            let result = catch_unwind(AssertUnwindSafe(f));
+            let mut done = theirs.lock();
+            done.0 = Some(result);
+            let next = done.1.notify_one();
+            drop(done);
+            wake(next);
+        }));
+        Self { done }
+    }
+
+    /// Waits for the value and takes it. Nobody may wait for it again.
+    ///
+    /// # Errors
+    ///
+    /// The deadline passed, or the caller was interrupted; the work goes on.
+    ///
+    /// # Panics
+    ///
+    /// If the work panicked: with its payload.
+    pub(crate) fn wait(&self, wait: Wait) -> Result<T, NotReady> {
+        let result = self
+            .done
+            .wait(wait, |(_, queue)| queue, |(result, _)| result.take())?;
+        Ok(result.unwrap_or_else(|payload| interrupt::resume(payload)))
+    }
+}
+
+impl<T> fmt::Debug for Job<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").finish_non_exhaustive()
     }
 }
 
 /// Runs `f` on a new OS thread, outside the pool; on one of the pool if the system refuses another.
 pub(crate) fn start<R>(f: impl FnOnce() -> R + Send + 'static) {
-    let job: Arc<Mutex<Option<Job>>> = Arc::new(Mutex::new(Some(Box::new(move || drop(f())))));
+    let job: Arc<Mutex<Option<Work>>> = Arc::new(Mutex::new(Some(Box::new(move || drop(f())))));
     let theirs = Arc::clone(&job);
     let run = move || {
         let job = theirs.lock().take();
@@ -104,10 +181,16 @@ pub(crate) fn threads() -> usize {
     POOL.state.lock().threads
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce() + Send>;
 
 /// See the module documentation.
 struct Pool {
+    /// The name of its OS threads.
+    name: &'static str,
+    /// How many OS threads it has at most.
+    most: fn() -> usize,
+    /// How long an OS thread waits for work before it ends, if it ever does.
+    idle: Option<Duration>,
     state: Mutex<State>,
     /// Where OS threads of the pool wait for work.
     work: Condvar,
@@ -115,24 +198,39 @@ struct Pool {
 
 struct State {
     /// Jobs that nobody has taken.
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<Work>,
     /// OS threads of the pool.
     threads: usize,
     /// Those that wait for work.
     idle: usize,
 }
 
-static POOL: Pool = Pool {
-    state: Mutex::new(State {
-        jobs: VecDeque::new(),
-        threads: 0,
-        idle: 0,
-    }),
-    work: Condvar::new(),
-};
+/// The blocking pool.
+static POOL: Pool = Pool::new(
+    "green-blocking",
+    || config::freeze().blocking_threads,
+    Some(IDLE),
+);
+
+/// The OS threads that live as long as the process.
+static LASTING: Pool = Pool::new("green-spawn", || MOST_LASTING, None);
 
 impl Pool {
-    fn run(&'static self, job: Job) {
+    const fn new(name: &'static str, most: fn() -> usize, idle: Option<Duration>) -> Self {
+        Self {
+            name,
+            most,
+            idle,
+            state: Mutex::new(State {
+                jobs: VecDeque::new(),
+                threads: 0,
+                idle: 0,
+            }),
+            work: Condvar::new(),
+        }
+    }
+
+    fn run(&'static self, job: Work) {
         let mut state = self.state.lock();
         state.jobs.push_back(job);
         if state.idle >= state.jobs.len() {
@@ -140,14 +238,14 @@ impl Pool {
             self.work.notify_one();
             return;
         }
-        if state.threads >= config::freeze().blocking_threads {
+        if state.threads >= (self.most)() {
             return;
         }
         state.threads += 1;
         let first = state.threads == 1;
         drop(state);
         let spawned = thread::Builder::new()
-            .name("green-blocking".into())
+            .name(self.name.into())
             .spawn(move || self.work());
         if let Err(error) = spawned {
             self.state.lock().threads -= 1;
@@ -169,9 +267,15 @@ impl Pool {
                 continue;
             }
             state.idle += 1;
-            let waited = self.work.wait_for(&mut state, IDLE);
+            let timed_out = match self.idle {
+                Some(idle) => self.work.wait_for(&mut state, idle).timed_out(),
+                None => {
+                    self.work.wait(&mut state);
+                    false
+                }
+            };
             state.idle -= 1;
-            if waited.timed_out() && state.jobs.is_empty() {
+            if timed_out && state.jobs.is_empty() {
                 state.threads -= 1;
                 return;
             }
