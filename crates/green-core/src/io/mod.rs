@@ -5,6 +5,8 @@
 //! an OS thread sleeps in `poll(2)`. Any number of callers may use one `Io` at once; they are served
 //! first in, first out.
 
+mod pipe;
+mod read_both;
 mod retry;
 
 use std::fmt;
@@ -16,6 +18,10 @@ use std::time::Instant;
 use crate::reactor::Watch;
 use crate::reactor::source::Direction;
 use retry::Attempt;
+
+pub(crate) use pipe::End;
+pub use pipe::{PipeReader, PipeWriter, pipe};
+pub(crate) use read_both::read_both_to_end;
 
 /// A value that owns a file descriptor, with blocking operations that block only their caller.
 ///

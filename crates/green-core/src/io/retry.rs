@@ -178,8 +178,9 @@ enum Sure {
     No,
 }
 
+/// Whether an attempt is to be made again later.
 #[inline]
-fn would_block<R>(result: &io::Result<R>) -> bool {
+pub(super) fn would_block<R>(result: &io::Result<R>) -> bool {
     matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 

@@ -30,9 +30,8 @@ use crate::atomic_ref::AtomicRef;
 use crate::engine::make_room;
 use crate::sched::HubShared;
 use source::Source;
-use sys::Poller;
 
-pub(crate) use sys::Events;
+pub(crate) use sys::{Events, Poller};
 
 /// The poller of one hub.
 #[derive(Debug)]

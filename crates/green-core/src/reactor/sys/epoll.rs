@@ -1,7 +1,7 @@
 //! Bindings to epoll (Linux).
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -12,7 +12,7 @@ use crate::reactor::source::Ready;
 
 /// One epoll instance.
 #[derive(Debug)]
-pub(in crate::reactor) struct Poller {
+pub(crate) struct Poller {
     epoll: OwnedFd,
 }
 
@@ -41,14 +41,14 @@ impl Events {
 }
 
 impl Poller {
-    pub(in crate::reactor) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
         })
     }
 
     /// Watches `fd` for everything, edge-triggered.
-    pub(in crate::reactor) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let interest =
             EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
         Ok(epoll::add(
@@ -77,6 +77,13 @@ impl Poller {
             spare_capacity(&mut events.events),
             timeout.as_ref(),
         );
+    }
+}
+
+impl AsFd for Poller {
+    /// A descriptor that is readable while one of those watched has news that no wait has returned.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 }
 

@@ -7,9 +7,7 @@
 mod epoll;
 
 #[cfg(target_os = "linux")]
-pub(crate) use epoll::Events;
-#[cfg(target_os = "linux")]
-pub(super) use epoll::Poller;
+pub(crate) use epoll::{Events, Poller};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("green has a poller for Linux only");

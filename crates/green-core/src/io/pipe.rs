@@ -1,0 +1,372 @@
+//! Pipes: std's `io::pipe`, green, and the end of a pipe that the pipes of a child share.
+//!
+//! # Blocking mode
+//!
+//! Attempts on a pipe do not block because its file is non-blocking: the kernel has no flag per call on all the
+//! versions that we run on. The mode belongs to the open file, and so to all its descriptors, wherever they are. So
+//! whoever takes a descriptor out of here ([`End::into_fd`]) gets one in blocking mode, as a child or a library
+//! expects: the same one, or, if handles made by `try_clone` go on using the file, one of a new open file of
+//! the same pipe.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl, open};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::Io;
+
+/// Makes a pipe; [`std::io::pipe`].
+///
+/// # Errors
+///
+/// The limits of the system on open files.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// let (mut reader, mut writer) = green_core::io::pipe()?;
+/// let upper = green_core::spawn(move || {
+///     let mut text = String::new();
+///     reader.read_to_string(&mut text).map(|_| text.to_uppercase())
+/// });
+/// writer.write_all(b"hello")?;
+/// drop(writer);
+/// assert_eq!(upper.into_result().unwrap()?, "HELLO");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    Ok((
+        PipeReader(End::of_nonblocking(reader)),
+        PipeWriter(End::of_nonblocking(writer)),
+    ))
+}
+
+/// The end of a pipe that is read from; [`std::io::PipeReader`].
+///
+/// # Blocking
+///
+/// A read parks the caller only, until there is data or the end; a cancellation point while it waits.
+///
+/// # Differences from std
+///
+/// The file is in non-blocking mode as long as it is in here, which shows in what [`AsFd`] lends. A descriptor that is
+/// taken out, also for a child's [`Stdio`], is in blocking mode.
+///
+/// # Examples
+///
+/// See [`pipe`].
+pub struct PipeReader(End);
+
+/// The end of a pipe that is written to; [`std::io::PipeWriter`].
+///
+/// # Blocking
+///
+/// A write parks the caller only, until there is room; a cancellation point while it waits.
+///
+/// # Differences from std
+///
+/// - A write writes what there is room for, where std's waits until all is written: `write_all` is the same on both.
+/// - The mode of the file: see [`PipeReader`].
+///
+/// # Examples
+///
+/// See [`pipe`].
+pub struct PipeWriter(End);
+
+impl PipeReader {
+    /// Another handle to the same end; [`std::io::PipeReader::try_clone`].
+    ///
+    /// # Errors
+    ///
+    /// The limits of the system on open files.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+}
+
+impl PipeWriter {
+    /// Another handle to the same end; [`std::io::PipeWriter::try_clone`].
+    ///
+    /// # Errors
+    ///
+    /// The limits of the system on open files.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+}
+
+impl Read for &PipeReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.0.read_vectored(bufs)
+    }
+}
+
+impl Read for PipeReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.0.read_vectored(bufs)
+    }
+}
+
+impl Write for &PipeWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for PipeWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PipeReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PipeReader").field(&self.0).finish()
+    }
+}
+
+impl fmt::Debug for PipeWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PipeWriter").field(&self.0).finish()
+    }
+}
+
+impl AsFd for PipeReader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsFd for PipeWriter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for PipeReader {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl AsRawFd for PipeWriter {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl IntoRawFd for PipeReader {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+impl IntoRawFd for PipeWriter {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+impl From<OwnedFd> for PipeReader {
+    /// Puts the file into non-blocking mode.
+    fn from(fd: OwnedFd) -> Self {
+        Self(End::new(fd))
+    }
+}
+
+impl From<OwnedFd> for PipeWriter {
+    /// Puts the file into non-blocking mode.
+    fn from(fd: OwnedFd) -> Self {
+        Self(End::new(fd))
+    }
+}
+
+impl From<PipeReader> for OwnedFd {
+    fn from(reader: PipeReader) -> Self {
+        reader.0.into_fd()
+    }
+}
+
+impl From<PipeWriter> for OwnedFd {
+    fn from(writer: PipeWriter) -> Self {
+        writer.0.into_fd()
+    }
+}
+
+impl From<PipeReader> for Stdio {
+    fn from(reader: PipeReader) -> Self {
+        OwnedFd::from(reader).into()
+    }
+}
+
+impl From<PipeWriter> for Stdio {
+    fn from(writer: PipeWriter) -> Self {
+        OwnedFd::from(writer).into()
+    }
+}
+
+impl From<io::PipeReader> for PipeReader {
+    fn from(reader: io::PipeReader) -> Self {
+        OwnedFd::from(reader).into()
+    }
+}
+
+impl From<io::PipeWriter> for PipeWriter {
+    fn from(writer: io::PipeWriter) -> Self {
+        OwnedFd::from(writer).into()
+    }
+}
+
+impl From<PipeReader> for io::PipeReader {
+    fn from(reader: PipeReader) -> Self {
+        OwnedFd::from(reader).into()
+    }
+}
+
+impl From<PipeWriter> for io::PipeWriter {
+    fn from(writer: PipeWriter) -> Self {
+        OwnedFd::from(writer).into()
+    }
+}
+
+/// One end of a pipe, in non-blocking mode.
+pub(crate) struct End {
+    io: Io<OwnedFd>,
+    /// Shared by the handles that use the same open file.
+    file: Arc<()>,
+}
+
+impl End {
+    /// Puts the file of `fd` into non-blocking mode.
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        set_mode(fd.as_fd(), OFlags::NONBLOCK);
+        Self::of_nonblocking(fd)
+    }
+
+    fn of_nonblocking(fd: OwnedFd) -> Self {
+        Self {
+            io: Io::new(fd),
+            file: Arc::new(()),
+        }
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            io: Io::new(self.io.get_ref().try_clone()?),
+            file: Arc::clone(&self.file),
+        })
+    }
+
+    /// A descriptor of this end, in blocking mode.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        let fd = self.io.into_inner();
+        if Arc::strong_count(&self.file) > 1
+            && let Some(own) = reopened(fd.as_fd())
+        {
+            return own;
+        }
+        set_mode(fd.as_fd(), OFlags::empty());
+        fd
+    }
+
+    /// The descriptor, in non-blocking mode.
+    pub(crate) fn into_nonblocking_fd(self) -> OwnedFd {
+        self.io.into_inner()
+    }
+
+    pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io
+            .read_with(|| None, |fd| Ok(rustix::io::read(fd, &mut *buf)?))
+    }
+
+    pub(crate) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let count = bufs.len().min(MAX_BUFFERS);
+        self.io
+            .read_with(|| None, |fd| Ok(rustix::io::readv(fd, &mut bufs[..count])?))
+    }
+
+    pub(crate) fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.io
+            .write_with(|| None, |fd| Ok(rustix::io::write(fd, buf)?))
+    }
+
+    pub(crate) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let count = bufs.len().min(MAX_BUFFERS);
+        self.io
+            .write_with(|| None, |fd| Ok(rustix::io::writev(fd, &bufs[..count])?))
+    }
+}
+
+// What a panic can leave behind is a wake-up too many.
+impl UnwindSafe for End {}
+impl RefUnwindSafe for End {}
+
+impl AsFd for End {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl fmt::Debug for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.get_ref().fmt(f)
+    }
+}
+
+/// Puts the file of `fd` into non-blocking mode, or into blocking mode.
+fn set_mode(fd: BorrowedFd<'_>, mode: OFlags) {
+    // Neither call fails on an open descriptor of a pipe.
+    if let Ok(flags) = fcntl_getfl(fd) {
+        fcntl_setfl(fd, flags.difference(OFlags::NONBLOCK) | mode).ok();
+    }
+}
+
+/// A descriptor of a new open file of the same pipe, in blocking mode. `None` if this is not a pipe, or `/proc` is not
+/// there.
+fn reopened(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let access = fcntl_getfl(fd).ok()? & OFlags::RWMODE;
+    // Without blocking: a FIFO waits for its other end.
+    let own = open(
+        format!("/proc/self/fd/{}", fd.as_raw_fd()),
+        access | OFlags::CLOEXEC | OFlags::NONBLOCK,
+        Mode::empty(),
+    )
+    .ok()?;
+    set_mode(own.as_fd(), OFlags::empty());
+    Some(own)
+}
+
+/// How many buffers one system call takes.
+const MAX_BUFFERS: usize = 1024;
