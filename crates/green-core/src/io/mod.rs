@@ -6,6 +6,8 @@
 //! first in, first out.
 
 mod pipe;
+#[expect(unsafe_code, reason = "std's `FromRawFd` is unsafe")]
+mod raw;
 mod read_both;
 mod retry;
 
