@@ -1,6 +1,4 @@
-//! std's `process`, as far as a green thread needs it to be different.
-
-pub use std::process::{ExitCode, Termination, abort, id};
+//! The end of the process.
 
 use std::convert::Infallible;
 use std::thread;

@@ -1,0 +1,272 @@
+//! The pipes to and from a child.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::process::{self, Stdio};
+
+use crate::io::End;
+
+/// What is written to it, the child reads from its standard input; [`std::process::ChildStdin`].
+///
+/// # Blocking
+///
+/// A write parks the caller only, until there is room; a cancellation point while it waits.
+///
+/// # Differences from std
+///
+/// As those of [`PipeWriter`](crate::io::PipeWriter).
+///
+/// # Examples
+///
+/// See [`Child`](super::Child).
+pub struct ChildStdin(End);
+
+/// What the child writes to its standard output is read from it; [`std::process::ChildStdout`].
+///
+/// # Blocking
+///
+/// A read parks the caller only, until there is data or the end; a cancellation point while it waits.
+///
+/// # Differences from std
+///
+/// As those of [`PipeReader`](crate::io::PipeReader).
+///
+/// # Examples
+///
+/// See [`Child`](super::Child).
+pub struct ChildStdout(End);
+
+/// What the child writes to its standard error is read from it; [`std::process::ChildStderr`].
+///
+/// # Blocking
+///
+/// As [`ChildStdout`].
+///
+/// # Differences from std
+///
+/// As those of [`PipeReader`](crate::io::PipeReader).
+///
+/// # Examples
+///
+/// ```
+/// use green_core::process::{Command, Stdio};
+/// use std::io::Read;
+///
+/// let mut child = Command::new("sh").args(["-c", "echo oops >&2"]).stderr(Stdio::piped()).spawn()?;
+/// let mut complaint = String::new();
+/// child.stderr.take().unwrap().read_to_string(&mut complaint)?;
+/// assert_eq!(complaint, "oops\n");
+/// assert!(child.wait()?.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct ChildStderr(End);
+
+impl ChildStdout {
+    /// The descriptor, in non-blocking mode.
+    pub(super) fn into_nonblocking_fd(self) -> OwnedFd {
+        self.0.into_nonblocking_fd()
+    }
+}
+
+impl ChildStderr {
+    /// The descriptor, in non-blocking mode.
+    pub(super) fn into_nonblocking_fd(self) -> OwnedFd {
+        self.0.into_nonblocking_fd()
+    }
+}
+
+impl Write for ChildStdin {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for &ChildStdin {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for ChildStdout {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.0.read_vectored(bufs)
+    }
+}
+
+impl Read for ChildStderr {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.0.read_vectored(bufs)
+    }
+}
+
+impl fmt::Debug for ChildStdin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildStdin").finish_non_exhaustive()
+    }
+}
+
+impl AsFd for ChildStdin {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for ChildStdin {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl IntoRawFd for ChildStdin {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+impl From<OwnedFd> for ChildStdin {
+    /// Puts the file into non-blocking mode.
+    fn from(fd: OwnedFd) -> Self {
+        Self(End::new(fd))
+    }
+}
+
+impl From<ChildStdin> for OwnedFd {
+    fn from(pipe: ChildStdin) -> Self {
+        pipe.0.into_fd()
+    }
+}
+
+impl From<ChildStdin> for Stdio {
+    fn from(pipe: ChildStdin) -> Self {
+        OwnedFd::from(pipe).into()
+    }
+}
+
+impl From<process::ChildStdin> for ChildStdin {
+    fn from(pipe: process::ChildStdin) -> Self {
+        OwnedFd::from(pipe).into()
+    }
+}
+
+impl fmt::Debug for ChildStdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildStdout").finish_non_exhaustive()
+    }
+}
+
+impl AsFd for ChildStdout {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for ChildStdout {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl IntoRawFd for ChildStdout {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+impl From<OwnedFd> for ChildStdout {
+    /// Puts the file into non-blocking mode.
+    fn from(fd: OwnedFd) -> Self {
+        Self(End::new(fd))
+    }
+}
+
+impl From<ChildStdout> for OwnedFd {
+    fn from(pipe: ChildStdout) -> Self {
+        pipe.0.into_fd()
+    }
+}
+
+impl From<ChildStdout> for Stdio {
+    fn from(pipe: ChildStdout) -> Self {
+        OwnedFd::from(pipe).into()
+    }
+}
+
+impl From<process::ChildStdout> for ChildStdout {
+    fn from(pipe: process::ChildStdout) -> Self {
+        OwnedFd::from(pipe).into()
+    }
+}
+
+impl fmt::Debug for ChildStderr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildStderr").finish_non_exhaustive()
+    }
+}
+
+impl AsFd for ChildStderr {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for ChildStderr {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl IntoRawFd for ChildStderr {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+impl From<OwnedFd> for ChildStderr {
+    /// Puts the file into non-blocking mode.
+    fn from(fd: OwnedFd) -> Self {
+        Self(End::new(fd))
+    }
+}
+
+impl From<ChildStderr> for OwnedFd {
+    fn from(pipe: ChildStderr) -> Self {
+        pipe.0.into_fd()
+    }
+}
+
+impl From<ChildStderr> for Stdio {
+    fn from(pipe: ChildStderr) -> Self {
+        OwnedFd::from(pipe).into()
+    }
+}
+
+impl From<process::ChildStderr> for ChildStderr {
+    fn from(pipe: process::ChildStderr) -> Self {
+        OwnedFd::from(pipe).into()
+    }
+}
