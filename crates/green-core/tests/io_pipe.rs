@@ -45,7 +45,7 @@ fn a_reader_waits_and_others_go_on() {
 #[test]
 fn much_goes_through_between_all_kinds_of_callers() {
     const LENGTH: usize = 300_000;
-    let pump = |mut writer: PipeWriter| move || writer.write_all(&[1; LENGTH]).unwrap();
+    let pump = |mut writer: PipeWriter| move || writer.write_all(&vec![1; LENGTH]).unwrap();
     let drain = |mut reader: PipeReader| {
         move || {
             let mut all = Vec::new();
@@ -106,7 +106,7 @@ fn the_end_of_the_reader_wakes_a_writer() {
     Config::new().hubs(1).apply().ok();
     run(|| {
         let (reader, mut writer) = pipe().unwrap();
-        let waits = spawn(move || writer.write_all(&[0; 1 << 20]).unwrap_err().kind());
+        let waits = spawn(move || writer.write_all(&vec![0; 1 << 20]).unwrap_err().kind());
         yield_now();
         assert!(!waits.ready());
         drop(reader);

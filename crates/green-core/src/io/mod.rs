@@ -1,4 +1,4 @@
-//! Any file descriptor, blocking for its caller only.
+//! Any file descriptor, blocking for its caller only; and of std's `io`, what waits: pipes and standard input.
 //!
 //! [`Io`] wraps a value that owns a descriptor. An operation is tried at once; if it would block, the
 //! caller waits in its own way: a green thread and a `may` coroutine park and a hub's poller wakes them,
@@ -10,6 +10,7 @@ mod pipe;
 mod raw;
 mod read_both;
 mod retry;
+mod stdin;
 
 use std::fmt;
 use std::io;
@@ -24,6 +25,7 @@ use retry::Attempt;
 pub(crate) use pipe::End;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub(crate) use read_both::read_both_to_end;
+pub use stdin::{Stdin, StdinLock, stdin};
 
 /// A value that owns a file descriptor, with blocking operations that block only their caller.
 ///
