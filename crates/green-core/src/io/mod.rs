@@ -5,6 +5,7 @@
 //! an OS thread sleeps in `poll(2)`. Any number of callers may use one `Io` at once; they are served
 //! first in, first out.
 
+mod copy_fd;
 mod pipe;
 #[expect(unsafe_code, reason = "std's `FromRawFd` is unsafe")]
 mod raw;
@@ -22,9 +23,16 @@ use crate::reactor::Watch;
 use crate::reactor::source::Direction;
 use retry::Attempt;
 
+pub use copy_fd::copy_fd;
 pub(crate) use pipe::End;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub(crate) use read_both::read_both_to_end;
+/// Copies what comes from a reader, until its end, to a writer: std's own function.
+///
+/// It knows buffered writers, slices and vectors, and takes what is best for each; that is a matter of std alone. On green
+/// ends it parks the caller only. It has 8 KiB of the caller's stack for what it holds. For two descriptors, see
+/// [`copy_fd()`].
+pub use std::io::copy;
 pub use stdin::{Stdin, StdinLock, stdin};
 
 /// A value that owns a file descriptor, with blocking operations that block only their caller.
