@@ -56,12 +56,26 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    if !is_for_pool() {
-        return f();
-    }
-    let wait = Wait::new(WaitFor::Blocking, Deadline::Never);
-    let result = Job::start(f).wait(wait).or_raise();
-    result.expect("a wait without a deadline does not time out")
+    run_on(&POOL, Mode::Interruptible, f)
+}
+
+/// As [`blocking`], but no cancellation point: for what takes no time worth mentioning, and must not be abandoned.
+pub(crate) fn blocking_masked<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    run_on(&POOL, Mode::Masked, f)
+}
+
+/// As [`blocking`], on an OS thread that is not one of the pool's: for what may wait for somebody else, and for how long
+/// nobody knows. Enough of those would stop the pool, whose OS threads are counted.
+pub(crate) fn blocking_apart<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    run_on(&APART, Mode::Interruptible, f)
 }
 
 /// Runs `f` to its end on one of a few OS threads that live as long as the process, and returns its value.
@@ -81,14 +95,22 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    run_on(&LASTING, Mode::Masked, f)
+}
+
+fn run_on<F, T>(pool: &'static Pool, mode: Mode, f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     if !is_for_pool() {
         return f();
     }
     let wait = Wait {
-        mode: Mode::Masked,
+        mode,
         ..Wait::new(WaitFor::Blocking, Deadline::Never)
     };
-    let result = Job::start_on(&LASTING, f).wait(wait).or_raise();
+    let result = Job::start_on(pool, f).wait(wait).or_raise();
     result.expect("a wait without a deadline does not time out")
 }
 
@@ -97,7 +119,7 @@ where
 /// # Panics
 ///
 /// Inside [`no_park`](crate::no_park()).
-fn is_for_pool() -> bool {
+pub(crate) fn is_for_pool() -> bool {
     make_room();
     let caller = Caller::current();
     if caller.interrupts(Interrupts::is_no_park) == Some(true) {
@@ -214,6 +236,9 @@ static POOL: Pool = Pool::new(
 
 /// The OS threads that live as long as the process.
 static LASTING: Pool = Pool::new("green-spawn", || MOST_LASTING, None);
+
+/// OS threads for what may wait for ever: one for each job that is under way.
+static APART: Pool = Pool::new("green-apart", || usize::MAX, Some(IDLE));
 
 impl Pool {
     const fn new(name: &'static str, most: fn() -> usize, idle: Option<Duration>) -> Self {
