@@ -21,6 +21,8 @@
 //! - [`sleep`], [`yield_now`], [`timeout()`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
 //! - [`io`]: any file descriptor. Sockets are in the crate `green-net`.
+//! - [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
+//! - [`fs`]: std's files. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
 //!
 //! # How it works
@@ -55,6 +57,8 @@ mod engine;
 mod error;
 #[cfg(not(green_loom))]
 pub mod event;
+#[cfg(not(green_loom))]
+pub mod fs;
 #[cfg(not(green_loom))]
 mod greenlet;
 #[cfg(not(green_loom))]

@@ -46,10 +46,12 @@ pub(crate) enum WaitFor {
     Park,
     /// The green threads of a scope.
     Scope,
+    /// The lock of a file.
+    FileLock,
 }
 
 impl WaitFor {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Nothing,
         Self::Sleep,
         Self::Yield,
@@ -71,6 +73,7 @@ impl WaitFor {
         Self::Send,
         Self::Park,
         Self::Scope,
+        Self::FileLock,
     ];
 
     /// The inverse of `as u8`.
@@ -106,6 +109,7 @@ impl std::fmt::Display for WaitFor {
             Self::Send => "send",
             Self::Park => "unpark",
             Self::Scope => "scope",
+            Self::FileLock => "file lock",
         })
     }
 }

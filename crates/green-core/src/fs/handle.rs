@@ -1,0 +1,385 @@
+//! An open file, as its `File` and the jobs that work on it share it: what kind it is, and how an operation on it may block.
+//!
+//! # Protocol
+//!
+//! An operation goes one of three ways, which [`Handle::way`] chooses:
+//!
+//! - *Inline*: on a plain OS thread, and where it cannot wait: the descriptor has `O_NONBLOCK`, or is not open for it.
+//! - *Pool*: regular files, directories and block devices. The job has a share of the handle, so that the descriptor stays
+//!   open, and buffers of its own.
+//! - *Poller*: everything else. The caller takes its turn among those who use this open file in this direction, waits until
+//!   the poller says that the operation will not wait, and has it done by an OS thread outside the pool; for
+//!   another process may be faster, and then it does wait. The job has the turn until it is done, so those of this
+//!   process never take from each other what the poller has promised them.
+//!
+//! # Invariants
+//!
+//! 1. A job holds a share of the handle until it is done: the descriptor is not closed, and its number not taken by
+//!    another file, under an operation.
+//! 2. Nothing that a job writes to or reads from belongs to the caller's stack.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{AtFlags, FileType, OFlags, StatxFlags, fcntl_getfl, statx};
+use rustix::io::retry_on_intr;
+
+use super::line;
+use crate::engine::make_room;
+use crate::io::Io;
+use crate::lock::Semaphore;
+use crate::threadpool::{blocking, blocking_apart, is_for_pool};
+
+/// How many bytes one operation moves at most.
+pub(super) const MOST: usize = 1 << 20;
+
+/// How many bytes a write to a FIFO moves at most: what fits if anything does (`PIPE_BUF`).
+const MOST_TO_FIFO: usize = 4096;
+
+/// The largest buffer that a file keeps for its next operation, in bytes.
+const KEPT: usize = 1 << 16;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(super) struct Handle {
+    /// Owns the descriptor. Declared before `identity`, so it is closed by the time those who wait for its lock are told.
+    io: Io<fs::File>,
+    /// What file it is, once that was asked.
+    identity: Closing,
+    /// Who may use what the poller has promised.
+    turns: Arc<Turns>,
+    /// A buffer for the next job.
+    buffer: Mutex<Vec<u8>>,
+}
+
+/// What operation is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// One that waits for data.
+    Read,
+    /// One that waits for room.
+    Write,
+}
+
+/// How an operation may block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In the caller.
+    Inline,
+    /// On an OS thread of the pool.
+    Pool,
+    /// Never, after the poller has said so.
+    Poller(Direction),
+}
+
+/// What kind of file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One with an offset, which never waits for somebody else.
+    Stored,
+    /// A pipe, named or not.
+    Fifo,
+    /// A terminal, another device, a socket, an eventfd or the like.
+    Other,
+}
+
+/// Which file it is, whatever descriptor or path leads to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Inode {
+    device: (u32, u32),
+    number: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Identity {
+    kind: Kind,
+    inode: Inode,
+}
+
+/// One turn for each direction.
+#[derive(Debug)]
+struct Turns {
+    read: Semaphore,
+    write: Semaphore,
+}
+
+impl Turns {
+    fn of(&self, direction: Direction) -> &Semaphore {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+}
+
+impl Handle {
+    pub(super) fn new(file: fs::File) -> Self {
+        Self {
+            io: Io::new(file),
+            identity: Closing(OnceLock::new()),
+            turns: Arc::new(Turns {
+                read: Semaphore::new(1),
+                write: Semaphore::new(1),
+            }),
+            buffer: Mutex::default(),
+        }
+    }
+
+    /// A handle of `file`, a duplicate of this one's descriptor.
+    pub(super) fn duplicate(&self, file: fs::File) -> Self {
+        Self {
+            identity: Closing(self.identity.0.clone()),
+            turns: Arc::clone(&self.turns),
+            ..Self::new(file)
+        }
+    }
+
+    /// std's file, for a system call.
+    pub(super) fn file(&self) -> &fs::File {
+        self.io.get_ref()
+    }
+
+    /// The file, if no job works on it; else a duplicate.
+    ///
+    /// # Panics
+    ///
+    /// If there can be no duplicate.
+    pub(super) fn into_file(self: Arc<Self>) -> fs::File {
+        match Arc::try_unwrap(self) {
+            Ok(handle) => handle.io.into_inner(),
+            Err(shared) => shared
+                .file()
+                .try_clone()
+                .expect("a call on the file was interrupted and is not done, and there is no descriptor left for a duplicate"),
+        }
+    }
+
+    /// Which file it is.
+    pub(super) fn inode(&self) -> io::Result<Inode> {
+        Ok(self.identity()?.inode)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        if let Some(&identity) = self.identity.0.get() {
+            return Ok(identity);
+        }
+        let identity = identity(self.file())?;
+        Ok(*self.identity.0.get_or_init(|| identity))
+    }
+
+    /// How an operation in this direction may block. One that asks for no bytes waits for nobody.
+    pub(super) fn way(&self, direction: Direction, asked: usize) -> Way {
+        if asked == 0 {
+            return Self::way_of_stored();
+        }
+        match self.identity().map(|identity| identity.kind) {
+            Ok(Kind::Fifo | Kind::Other) if self.never_waits(direction) => Way::Inline,
+            Ok(Kind::Fifo | Kind::Other) => Way::Poller(direction),
+            Ok(Kind::Stored) | Err(_) => Self::way_of_stored(),
+        }
+    }
+
+    /// How an operation may block that waits for nobody else, whatever the kind.
+    pub(super) fn way_of_stored() -> Way {
+        if is_for_pool() {
+            Way::Pool
+        } else {
+            Way::Inline
+        }
+    }
+
+    /// Whether the kernel answers at once: it was asked to, or the descriptor is not open in this direction.
+    fn never_waits(&self, direction: Direction) -> bool {
+        let Ok(flags) = fcntl_getfl(self.file()) else {
+            return true;
+        };
+        let other = match direction {
+            Direction::Read => OFlags::WRONLY,
+            Direction::Write => OFlags::RDONLY,
+        };
+        flags.contains(OFlags::NONBLOCK) || flags.intersection(OFlags::ACCMODE) == other
+    }
+
+    /// How many of `asked` bytes one write moves at most.
+    pub(super) fn most(&self, way: Way, asked: usize) -> usize {
+        let is_fifo = self.identity().is_ok_and(|own| own.kind == Kind::Fifo);
+        let most = match way {
+            Way::Poller(Direction::Write) if is_fifo => MOST_TO_FIFO,
+            _ => MOST,
+        };
+        asked.min(most)
+    }
+
+    /// Has `op` done in this way.
+    ///
+    /// # Errors
+    ///
+    /// The poller cannot watch the file.
+    pub(super) fn run<R: Send + 'static>(
+        self: &Arc<Self>,
+        way: Way,
+        op: impl FnOnce(&fs::File) -> R + Send + 'static,
+    ) -> io::Result<R> {
+        let own = Arc::clone(self);
+        match way {
+            Way::Inline => Ok(op(self.file())),
+            Way::Pool => Ok(blocking(move || op(own.file()))),
+            Way::Poller(direction) => {
+                let turn = Turn::take(&self.turns, direction);
+                self.wait(direction)?;
+                Ok(blocking_apart(move || {
+                    let _turn = turn;
+                    op(own.file())
+                }))
+            }
+        }
+    }
+
+    /// Waits until an operation in this direction does not wait.
+    fn wait(&self, direction: Direction) -> io::Result<()> {
+        match direction {
+            Direction::Read => {
+                let flags = PollFlags::IN | PollFlags::RDHUP;
+                self.io.read_with(|| None, |file| ready(file, flags))
+            }
+            Direction::Write => {
+                let flags = PollFlags::OUT;
+                self.io.write_with(|| None, |file| ready(file, flags))
+            }
+        }
+    }
+
+    /// Has `op` fill a buffer of `asked` bytes, or fewer; returns the buffer, and how many bytes of it are filled.
+    pub(super) fn fill(
+        self: &Arc<Self>,
+        way: Way,
+        asked: usize,
+        op: impl FnOnce(&fs::File, &mut [u8]) -> io::Result<usize> + Send + 'static,
+    ) -> io::Result<(Vec<u8>, usize)> {
+        let asked = asked.min(MOST);
+        let mut buffer = self.take_buffer();
+        if buffer.len() < asked {
+            buffer = vec![0; asked];
+        }
+        self.run(way, move |file| {
+            let n = op(file, &mut buffer[..asked])?;
+            Ok((buffer, n))
+        })?
+    }
+
+    /// Has `op` write what `gather` puts into a buffer.
+    pub(super) fn drain(
+        self: &Arc<Self>,
+        way: Way,
+        gather: impl FnOnce(&mut Vec<u8>),
+        op: impl FnOnce(&fs::File, &[u8]) -> io::Result<usize> + Send + 'static,
+    ) -> io::Result<usize> {
+        let mut buffer = self.take_buffer();
+        buffer.clear();
+        gather(&mut buffer);
+        let (buffer, result) = self.run(way, move |file| {
+            let result = op(file, &buffer);
+            (buffer, result)
+        })?;
+        self.keep_buffer(buffer);
+        result
+    }
+
+    fn take_buffer(&self) -> Vec<u8> {
+        make_room();
+        std::mem::take(&mut *self.buffer.lock())
+    }
+
+    /// Keeps a buffer for the next operation.
+    pub(super) fn keep_buffer(&self, buffer: Vec<u8>) {
+        if buffer.capacity() <= KEPT {
+            make_room();
+            let before = std::mem::replace(&mut *self.buffer.lock(), buffer);
+            drop(before);
+        }
+    }
+
+    /// Reads all that there is.
+    pub(super) fn read_to_end(self: &Arc<Self>) -> (Vec<u8>, io::Result<usize>) {
+        let own = Arc::clone(self);
+        blocking(move || {
+            let mut all = Vec::new();
+            let result = own.file().read_to_end(&mut all);
+            (all, result)
+        })
+    }
+
+    /// Reads all that there is, which must be text.
+    pub(super) fn read_to_string(self: &Arc<Self>) -> (String, io::Result<usize>) {
+        let own = Arc::clone(self);
+        blocking(move || {
+            let mut all = String::new();
+            let result = own.file().read_to_string(&mut all);
+            (all, result)
+        })
+    }
+}
+
+/// The turn of one caller, or of its job.
+struct Turn {
+    turns: Arc<Turns>,
+    direction: Direction,
+}
+
+impl Turn {
+    fn take(turns: &Arc<Turns>, direction: Direction) -> Self {
+        turns.of(direction).acquire().forget();
+        Self {
+            turns: Arc::clone(turns),
+            direction,
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.of(self.direction).release();
+    }
+}
+
+/// Tells those who wait for the file's lock that a descriptor of it was closed.
+#[derive(Debug)]
+struct Closing(OnceLock<Identity>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some(identity) = self.0.get() {
+            line::released(identity.inode);
+        }
+    }
+}
+
+/// Asks the kernel what file it is, and no server: this does not block.
+fn identity(file: &fs::File) -> io::Result<Identity> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = statx(file, "", flags, StatxFlags::TYPE | StatxFlags::INO)?;
+    let kind = match FileType::from_raw_mode(stat.stx_mode.into()) {
+        FileType::RegularFile | FileType::Directory | FileType::BlockDevice | FileType::Symlink => {
+            Kind::Stored
+        }
+        FileType::Fifo => Kind::Fifo,
+        _ => Kind::Other,
+    };
+    let inode = Inode {
+        device: (stat.stx_dev_major, stat.stx_dev_minor),
+        number: stat.stx_ino,
+    };
+    Ok(Identity { kind, inode })
+}
+
+/// Asks the kernel whether there is any of `flags`, or an error or an end to tell; `WouldBlock` if not.
+fn ready(file: &fs::File, flags: PollFlags) -> io::Result<()> {
+    let now = Timespec::default();
+    match retry_on_intr(|| poll(&mut [PollFd::new(file, flags)], Some(&now)))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    }
+}
