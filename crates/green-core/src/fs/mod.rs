@@ -58,6 +58,8 @@ mod file;
 mod handle;
 mod line;
 mod open_options;
+#[expect(unsafe_code, reason = "`FromRawFd` has an unsafe function")]
+mod raw;
 mod transfer;
 pub mod unix;
 
