@@ -1,8 +1,4 @@
-//! What the parity tests of `fs` share: the ways to run the same body, directories that go away, randomness.
-
-use std::ops::Deref;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! What the parity tests of `fs` share: the ways to run the same body.
 
 /// Defines tests four times over: on std's `fs`; and on ours from OS threads, and from green threads on one hub and on
 /// two.
@@ -49,31 +45,4 @@ macro_rules! parity_fs {
             $(fn $name() $body)*
         }
     };
-}
-
-/// A directory of one test, removed with all that is in it.
-pub(crate) struct Dir(PathBuf);
-
-impl Dir {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("green-fs-{}-{count}", std::process::id()));
-        std::fs::create_dir(&path).expect("the name is free");
-        Self(path)
-    }
-}
-
-impl Deref for Dir {
-    type Target = Path;
-
-    fn deref(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).expect("it is ours");
-    }
 }
