@@ -1,7 +1,7 @@
 //! The pool of OS threads for work that would block a hub.
 //!
 //! It grows with demand up to `Config::blocking_threads`; an OS thread that has had nothing to do for
-//! ten seconds ends. The queue is unbounded.
+//! ten seconds ends. The queue is unbounded. What may wait for ever goes to OS threads beside it, which are not counted.
 
 use std::collections::VecDeque;
 use std::fmt;
