@@ -20,9 +20,7 @@
 //!   their handle. [`joinall`], [`killall`]: several at once.
 //! - [`sleep`], [`yield_now`], [`timeout()`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
-//! - [`io`]: any file descriptor. Sockets are in the crate `green-net`.
-//! - [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
-//! - [`fs`]: std's files. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
+//! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
 //!
 //! # How it works

@@ -19,7 +19,7 @@ macro_rules! parity_fs {
         }
 
         mod on_green_threads {
-            use {crate::parity::green_thread as thread, green_core::{fs, fs::unix}};
+            use green_core::{fs, fs::unix, thread};
             use super::*;
 
             mod one_hub {
