@@ -24,9 +24,8 @@
 //!
 //! - At the root, gevent's names: [`spawn`], [`joinall`], [`sleep`], [`timeout()`], [`Greenlet`]; the modules
 //!   [`event`], [`lock`], [`queue`].
-//! - Below it, std's module tree. Green are [`net`], [`os::unix::net`](os::unix), [`sync`] (with `sync::mpsc`),
-//!   [`thread`], and [`process::exit`]. Everything else in it is std's own, [`fs`](std::fs) and the children of
-//!   [`process`] for now included: those block their hub.
+//! - Below it, std's module tree. Green are [`net`], [`os::unix`], [`sync`] (with `sync::mpsc`), [`thread`], [`process`],
+//!   [`fs`], and of [`io`] what waits: pipes and standard input. Everything else in it is std's own.
 //! - [`prelude`]: what most programs want by its bare name. With the feature `macros`, which is on by default:
 //!   [`main`](macro@main) and [`test`](macro@test).
 //!
@@ -72,29 +71,16 @@
 pub use green_core::*;
 #[cfg(feature = "macros")]
 pub use green_macros::{main, test};
-pub use green_net::{net, os};
+pub use green_net::net;
 // What is not green is std's. A name that is listed here or in a module below goes before one of these.
 pub use std::*;
 
 // What both globs have.
-pub use green_core::{sync, thread, thread_local};
+pub use green_core::{fs, process, sync, thread, thread_local};
 
+pub mod io;
+pub mod os;
 pub mod prelude;
-
-/// std's `io`, and what makes any descriptor green: [`Io`](green_core::io::Io).
-pub mod io {
-    pub use green_core::io::*;
-    pub use std::io::*;
-}
-
-/// std's `process`, with an [`exit`](green_core::process::exit) that is safe on a hub.
-///
-/// `Command` and `Child` are std's own: what waits for a child blocks its hub. Use [`blocking`](green_core::blocking).
-pub mod process {
-    pub use std::process::*;
-
-    pub use green_core::process::exit;
-}
 
 /// Compiles the snippets of the README and of the documentation.
 #[cfg(doctest)]

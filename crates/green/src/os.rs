@@ -1,0 +1,22 @@
+//! std's `os`, with the green parts of it: sockets, files, commands.
+
+pub use green_net::os::*;
+
+/// std's `os::unix`, with green sockets, files and commands.
+pub mod unix {
+    pub use green_net::os::unix::*;
+
+    /// std's `os::unix::fs`: the functions are green, the traits are std's own.
+    pub mod fs {
+        pub use std::os::unix::fs::*;
+
+        pub use green_core::fs::unix::{chown, chroot, fchown, lchown, symlink};
+    }
+
+    /// std's `os::unix::process`, with a [`CommandExt`] for green's `Command`: std's is sealed.
+    pub mod process {
+        pub use std::os::unix::process::*;
+
+        pub use green_core::process::CommandExt;
+    }
+}
