@@ -24,23 +24,31 @@ use checks::check;
 
 /// What is held against std by now.
 pub const COVERED: &[&str] = &[
+    "fs",
     "net",
     "os::fd",
+    "os::linux::fs",
     "os::linux::net",
+    "os::unix::fs",
     "os::unix::io",
     "os::unix::net",
     "os::unix::prelude",
+    "os::unix::process",
     "os::unix::thread",
+    "process",
     "sync",
     "sync::mpsc",
     "thread",
 ];
 
 /// Rows that nobody could check, and why.
-const UNOBSERVABLE: &[(&str, &str)] = &[(
-    "std::ops::Drop for ",
-    "no program can ask for it: a wrapper of a type with a destructor has none",
-)];
+const UNOBSERVABLE: &[(&str, &str)] = &[
+    (
+        "std::ops::Drop for ",
+        "no program can ask for it: a wrapper of a type with a destructor has none",
+    ),
+    (" for !", "stable Rust cannot name the type"),
+];
 
 /// One line of the data: one item of std.
 #[derive(Clone, Copy, Debug)]
