@@ -10,6 +10,7 @@
 mod parity_process;
 
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// `kill(-pid, SIGINT)`: there is such a process group.
@@ -360,8 +361,10 @@ parity_process! {
         );
         child.wait().unwrap();
         let (reader, writer) = io::pipe().unwrap();
-        let (reader, writer) = (format!("{reader:?}"), format!("{writer:?}"));
-        assert!(reader.starts_with("PipeReader(") && writer.starts_with("PipeWriter("), "{reader}");
+        let fds = [reader.as_raw_fd(), writer.as_raw_fd()];
+        let shown = fds.map(|fd| format!("(FileDesc(OwnedFd {{ fd: {fd} }}))"));
+        assert_eq!(format!("{reader:?}"), format!("PipeReader{}", shown[0]));
+        assert_eq!(format!("{writer:?}"), format!("PipeWriter{}", shown[1]));
     }
 
     fn getters() {

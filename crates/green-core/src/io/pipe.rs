@@ -340,8 +340,9 @@ impl AsFd for End {
 }
 
 impl fmt::Debug for End {
+    /// As std's, whose type of that name is private.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.io.get_ref().fmt(f)
+        f.debug_tuple("FileDesc").field(self.io.get_ref()).finish()
     }
 }
 
