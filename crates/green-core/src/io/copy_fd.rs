@@ -32,9 +32,9 @@ use crate::threadpool;
 
 /// Copies what comes from `from`, until its end, to `to`, without taking it out of the kernel; returns how many bytes.
 ///
-/// For a proxy, or a server of files: what [`copy`](std::io::copy) does for any reader and writer, for two descriptors, at
-/// a fraction of the price. Each end is a pipe, a stream socket or a regular file. Files are read and written at their
-/// own positions.
+/// For a proxy, or a server of files: what [`copy`](std::io::copy) does for any reader and writer, for two descriptors,
+/// with no copy in the process's own memory. Each end is a pipe, a stream socket or a regular file. Files are read and
+/// written at their own positions.
 ///
 /// # Blocking
 ///

@@ -204,8 +204,8 @@ impl Command {
     }
 
     fn start(&mut self) -> io::Result<Child> {
-        // The job owns what it works on, and gives it back. On the hub itself it would do for one child; when many are
-        // started at once, whoever is ready meanwhile waits for all of them: a second for 1,000, instead of 50 ms.
+        // The job owns what it works on, and gives it back. The hub itself could do it for one child; when many are
+        // started at once, whoever is ready meanwhile would wait for all of them.
         let mut command = mem::replace(&mut self.std, process::Command::new(""));
         let (command, child) = threadpool::blocking_for_good(move || {
             let child = command.spawn();
