@@ -171,7 +171,7 @@ fn a_page_decides() {
             counts,
             manifest
                 .source
-                .contains("(item: ::std::sync::Gate) -> root::sync::Gate"),
+                .contains("(item: Box<::std::sync::Gate>) -> Box<root::sync::Gate>"),
         )
     };
     assert_eq!(counts(""), ([2, 0, 1, 1], false));

@@ -159,7 +159,10 @@ fn check_type(row: &Row<'_>, name: &str, same: bool) -> String {
     let (declared, conditions) = (generics.declared(), generics.conditions());
     let used = format!("{path}{}", generics.used());
     if same || row.kind == "type" {
-        return format!("fn {name}{declared}(item: ::{used}) -> {used} {conditions} {{ item }}");
+        // In a box, since what it holds need not be sized.
+        return format!(
+            "fn {name}{declared}(item: Box<::{used}>) -> Box<{used}> {conditions} {{ item }}"
+        );
     }
     let open = !row.declaration.starts_with("#[non_exhaustive]");
     let constructor = format!("{path}{}", generics.turbofish());

@@ -122,7 +122,10 @@ impl<'t> Row<'t> {
 
     /// Whether nobody could check it.
     fn is_unobservable(&self) -> bool {
-        let text = format!("{} std::{} {} {}", self.kind, self.owner, self.name, self.declaration);
+        let text = format!(
+            "{} std::{} {} {}",
+            self.kind, self.owner, self.name, self.declaration
+        );
         UNOBSERVABLE.iter().any(|(part, _)| text.contains(part))
     }
 
