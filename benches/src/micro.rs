@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::child::{self, Child};
 use crate::machine::{self, Usage};
-use crate::peers::{self, Capacity, Peer, Workers, external};
+use crate::peers::{self, Access, Capacity, Peer, Workers, external};
 use crate::sleep::Span;
 use crate::suite::Plan;
 use crate::{
@@ -30,6 +30,9 @@ pub(crate) enum Task {
     QueueOne,
     MutexAlone,
     MutexContended,
+    MutexAcrossWorkers,
+    RwLockRead,
+    RwLockWrite,
     SemaphoreAlone,
     SemaphoreContended,
     Event,
@@ -42,6 +45,16 @@ pub(crate) enum Task {
     SleepUpToOne,
     SleepOneToTwo,
     Park,
+}
+
+impl Task {
+    /// How many OS threads the runtime may use for tasks.
+    fn workers(self) -> Workers {
+        match self {
+            Self::MutexAcrossWorkers => Workers::MIN.saturating_add(1),
+            _ => Workers::MIN,
+        }
+    }
 }
 
 impl fmt::Display for Task {
@@ -99,15 +112,17 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
         window,
         tasks,
     } = request;
-    if let Some(mut program) = external::program(peer, Workers::MIN)? {
+    let workers = task.workers();
+    if let Some(mut program) = external::program(peer, workers)? {
         program.args(["micro", &task.to_string()]);
         program.args([window.as_secs_f64().to_string(), tasks.to_string()]);
         return Err(program.exec());
     }
     let resident_before = Usage::now()?.resident_bytes;
-    let runtime = &*peers::start(peer, Workers::MIN)?;
+    let runtime = &*peers::start(peer, workers)?;
     let ping_pong = |capacity| queue_ping_pong::measure(runtime, capacity, window);
     let spsc = |capacity| spsc::measure(runtime, capacity, window);
+    let rwlock = |access| uncontended::measure_rwlock(runtime, access, window);
     let channel = |capacity| uncontended::measure_channel(runtime, capacity, window);
     let sleep = |span| sleep::measure(runtime, span, tasks);
     let one = |nanos: io::Result<f64>| Ok(vec![nanos?]);
@@ -117,7 +132,11 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
         Task::QueueUnbounded => one(ping_pong(Capacity::Unbounded)),
         Task::QueueOne => one(ping_pong(Capacity::Bounded(1))),
         Task::MutexAlone => one(mutex::measure_alone(runtime, window)),
-        Task::MutexContended => one(mutex::measure_contended(runtime, window)),
+        Task::MutexContended | Task::MutexAcrossWorkers => {
+            one(mutex::measure_contended(runtime, window))
+        }
+        Task::RwLockRead => one(rwlock(Access::Read)),
+        Task::RwLockWrite => one(rwlock(Access::Write)),
         Task::SemaphoreAlone => one(semaphore::measure_alone(runtime, window)),
         Task::SemaphoreContended => one(semaphore::measure_contended(runtime, window)),
         Task::Event => one(event::measure(runtime, window)),

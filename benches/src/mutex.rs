@@ -3,6 +3,8 @@
 //! Alone: one task. Contended: [`TASKS`] tasks of one OS thread hold the lock across a yield, so that all others
 //! come to wait for it. The check is the number in the mutex, which is read before the yield and written after it.
 //!
+//! Across workers: the same with the tasks on two OS threads, unpinned.
+//!
 //! Contended, the rows differ in more than cost: green's `sync::Mutex` lets a running caller retake the lock ahead of
 //! the waiters (barging), tokio's hands it over in their order.
 
@@ -10,6 +12,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::cli::Question;
+use crate::machine::Placement;
 use crate::micro::{self, Task};
 use crate::peers::{Peer, Runtime};
 use crate::report::{Better, Metric};
@@ -17,6 +20,15 @@ use crate::suite::{Case, Plan};
 
 pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     let plan = *plan;
+    if plan.placement == Placement::Unpinned {
+        return vec![Case {
+            question: Question::Mutex,
+            name: format!("{TASKS} tasks on two workers, each holds it across a yield"),
+            metrics: METRICS,
+            peers: ACROSS,
+            measure: Box::new(move |peer| micro::run(&plan, Task::MutexAcrossWorkers, peer)),
+        }];
+    }
     [
         (Task::MutexAlone, "uncontended".to_owned()),
         (
@@ -71,6 +83,8 @@ const PEERS: &[Peer] = &[
     Peer::Go,
     Peer::Gevent,
 ];
+
+const ACROSS: &[Peer] = &[Peer::TokioMt, Peer::OsThreads, Peer::Green];
 
 /// How often the one task locks in a slice.
 const ALONE: u64 = 100_000;

@@ -251,10 +251,12 @@ impl Question {
     }
 
     /// What is asked unless `--placement` says otherwise. It makes a difference where two processes work at
-    /// the same time: the network questions, except those about servers that are idle.
+    /// the same time: the network questions, except those about servers that are idle, and a mutex between two workers.
     fn placements(self) -> Placements {
         match self {
-            Self::Echo | Self::Churn | Self::Streaming | Self::Latency => Placements::Both,
+            Self::Echo | Self::Churn | Self::Streaming | Self::Latency | Self::Mutex => {
+                Placements::Both
+            }
             Self::Idle
             | Self::StartUp
             | Self::Memory
@@ -263,7 +265,6 @@ impl Question {
             | Self::QueuePingPong
             | Self::Spsc
             | Self::Spawn
-            | Self::Mutex
             | Self::Semaphore
             | Self::Event
             | Self::Uncontended
@@ -374,8 +375,8 @@ mod tests {
         let mut smoke = jobs_of(&["--smoke"]);
         let before = smoke.len();
         smoke.retain(|(_, placement)| *placement == Placement::Pinned);
-        // Two workers: echo and churn.
-        assert_eq!(smoke.len(), before - 2);
+        // Two workers: echo, churn and a mutex.
+        assert_eq!(smoke.len(), before - 3);
         assert_eq!(smoke, jobs_of(&["--smoke", "--placement", "pinned"]));
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cli::Question;
 use crate::micro::{self, Task};
-use crate::peers::{Capacity, Peer, Runtime};
+use crate::peers::{Access, Capacity, Peer, Runtime};
 use crate::report::{Better, Metric};
 use crate::spsc::ROOM;
 use crate::suite::{Case, Plan};
@@ -16,6 +16,16 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     let plan = *plan;
     [
         (Task::MutexAlone, "a mutex".to_owned(), PER_LOCK),
+        (
+            Task::RwLockRead,
+            "a read-write lock, reading".to_owned(),
+            PER_LOCK,
+        ),
+        (
+            Task::RwLockWrite,
+            "a read-write lock, writing".to_owned(),
+            PER_LOCK,
+        ),
         (
             Task::ChannelUnbounded,
             "an unbounded channel".to_owned(),
@@ -37,6 +47,23 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
     .into()
 }
 
+/// In the measured process: nanoseconds per lock and unlock.
+pub(crate) fn measure_rwlock(
+    runtime: &dyn Runtime,
+    access: Access,
+    window: Duration,
+) -> io::Result<f64> {
+    micro::nanos_per_operation(LOCKS, window, || {
+        let (had, taken) = runtime.rwlock_alone(access, LOCKS)?;
+        if had != LOCKS {
+            return Err(io::Error::other(format!(
+                "{had} of {LOCKS} times the lock was had"
+            )));
+        }
+        Ok(taken)
+    })
+}
+
 /// In the measured process: nanoseconds per message sent and received.
 pub(crate) fn measure_channel(
     runtime: &dyn Runtime,
@@ -56,6 +83,9 @@ pub(crate) fn measure_channel(
 
 /// The first is what ratios refer to.
 const PEERS: &[Peer] = &[Peer::OsThreads, Peer::TokioCt, Peer::Green];
+
+/// How many locks a slice has.
+const LOCKS: u64 = 100_000;
 
 /// How many messages a slice has.
 const MESSAGES: u64 = 100_000;

@@ -153,8 +153,14 @@ pub(crate) trait Primitives {
         Err(unsupported())
     }
 
+    /// One task locks a number for this access, `locks` times, and adds one to it if that is allowed; returns how often
+    /// it had the lock, too.
+    fn rwlock_alone(&self, _access: Access, _locks: u64) -> io::Result<(u64, Duration)> {
+        Err(unsupported())
+    }
+
     /// `tasks` tasks add one to a number in a mutex, `locks` times each, and yield between reading and writing it;
-    /// returns the number too.
+    /// returns the number too. They are spread over the workers.
     fn mutex_contended(&self, _tasks: u64, _locks: u64) -> io::Result<(u64, Duration)> {
         Err(unsupported())
     }
@@ -189,6 +195,13 @@ pub(crate) type Announce = dyn Fn(SocketAddr) -> io::Result<()>;
 pub(crate) enum Capacity {
     Unbounded,
     Bounded(usize),
+}
+
+/// What a read-write lock is taken for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Access {
+    Read,
+    Write,
 }
 
 /// Where the servers bind.

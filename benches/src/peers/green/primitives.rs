@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use green_core::event::Event;
 use green_core::lock::Semaphore;
 use green_core::queue::Queue;
-use green_core::sync::Mutex;
 use green_core::sync::mpsc::{Receiver, channel, sync_channel};
-use green_core::{joinall, spawn, yield_now};
+use green_core::sync::{Mutex, RwLock};
+use green_core::{Builder, joinall, spawn, stats, yield_now};
 
 use super::Green;
-use crate::peers::{Capacity, Primitives, panicked};
+use crate::peers::{Access, Capacity, Primitives, panicked};
 use crate::semaphore::Holders;
 
 impl Primitives for Green {
@@ -81,14 +81,39 @@ impl Primitives for Green {
         .ok_or_else(panicked)
     }
 
+    fn rwlock_alone(&self, access: Access, locks: u64) -> io::Result<(u64, Duration)> {
+        green_core::run(move || {
+            let number = RwLock::new(1);
+            let mut had = 0;
+            let start = Instant::now();
+            match access {
+                Access::Read => {
+                    for _ in 0..locks {
+                        had += *number.read().ok()?;
+                    }
+                }
+                Access::Write => {
+                    for _ in 0..locks {
+                        *number.write().ok()? += 1;
+                    }
+                    had = *number.read().ok()? - 1;
+                }
+            }
+            Some((had, start.elapsed()))
+        })
+        .ok_or_else(panicked)
+    }
+
     fn mutex_contended(&self, tasks: u64, locks: u64) -> io::Result<(u64, Duration)> {
         green_core::run(move || {
             let number = Arc::new(Mutex::new(0));
             let start = Instant::now();
             let tasks: Vec<_> = (0..tasks)
-                .map(|_| {
+                .enumerate()
+                .map(|(task, _)| {
                     let number = Arc::clone(&number);
-                    spawn(move || {
+                    let builder = Builder::new().hub(task % stats().hubs);
+                    builder.spawn(move || {
                         for _ in 0..locks {
                             let Ok(mut number) = number.lock() else {
                                 return;
@@ -99,7 +124,8 @@ impl Primitives for Green {
                         }
                     })
                 })
-                .collect();
+                .collect::<io::Result<_>>()
+                .ok()?;
             joinall(tasks);
             let taken = start.elapsed();
             let number = *number.lock().ok()?;

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::OsThreads;
-use crate::peers::{Capacity, Primitives, panicked};
+use crate::peers::{Access, Capacity, Primitives, panicked};
 use crate::semaphore::Holders;
 
 impl Primitives for OsThreads {
@@ -73,6 +73,26 @@ impl Primitives for OsThreads {
         }
         let taken = start.elapsed();
         Ok((number.into_inner().map_err(|_| panicked())?, taken))
+    }
+
+    fn rwlock_alone(&self, access: Access, locks: u64) -> io::Result<(u64, Duration)> {
+        let number = RwLock::new(1);
+        let mut had = 0;
+        let start = Instant::now();
+        match access {
+            Access::Read => {
+                for _ in 0..locks {
+                    had += *number.read().map_err(|_| panicked())?;
+                }
+            }
+            Access::Write => {
+                for _ in 0..locks {
+                    *number.write().map_err(|_| panicked())? += 1;
+                }
+                had = *number.read().map_err(|_| panicked())? - 1;
+            }
+        }
+        Ok((had, start.elapsed()))
     }
 
     fn mutex_contended(&self, tasks: u64, locks: u64) -> io::Result<(u64, Duration)> {

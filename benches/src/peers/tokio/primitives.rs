@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, Notify, Semaphore, mpsc};
+use tokio::sync::{Mutex, Notify, RwLock, Semaphore, mpsc};
 use tokio::task;
 
 use super::Tokio;
-use crate::peers::{Capacity, Primitives, panicked};
+use crate::peers::{Access, Capacity, Primitives, panicked};
 use crate::semaphore::Holders;
 
 /// Both ends are spawned tasks, never the main future: that one is scheduled in another way.
@@ -51,6 +51,29 @@ impl Primitives for Tokio {
                 *number.lock().await += 1;
             }
             (number.into_inner(), start.elapsed())
+        });
+        Ok(self.runtime.block_on(locking)?)
+    }
+
+    fn rwlock_alone(&self, access: Access, locks: u64) -> io::Result<(u64, Duration)> {
+        let locking = self.runtime.spawn(async move {
+            let number = RwLock::new(1);
+            let mut had = 0;
+            let start = Instant::now();
+            match access {
+                Access::Read => {
+                    for _ in 0..locks {
+                        had += *number.read().await;
+                    }
+                }
+                Access::Write => {
+                    for _ in 0..locks {
+                        *number.write().await += 1;
+                    }
+                    had = *number.read().await - 1;
+                }
+            }
+            (had, start.elapsed())
         });
         Ok(self.runtime.block_on(locking)?)
     }
