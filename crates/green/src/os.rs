@@ -13,7 +13,7 @@ pub mod unix {
         pub use green_core::fs::unix::{chown, chroot, fchown, lchown, symlink};
     }
 
-    /// std's `os::unix::process`, with a [`CommandExt`] for green's `Command`: std's is sealed.
+    /// std's `os::unix::process`, with a [`CommandExt`](process::CommandExt) for green's `Command`: std's is sealed.
     pub mod process {
         pub use std::os::unix::process::*;
 
