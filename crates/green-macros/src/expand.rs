@@ -3,9 +3,9 @@
 //! ```text
 //! #[…attributes of the function]
 //! fn main() -> ExitCode {
-//!     fn body() -> R { … }
+//!     fn __green_body() -> R { … }
 //!     green::Config::new().hubs(2).apply().expect("…");      // if there are options
-//!     green::run(|| Termination::report(body()))
+//!     green::run(|| Termination::report(__green_body()))
 //! }
 //! ```
 //!
@@ -13,7 +13,7 @@
 //! (`Result<(), Box<dyn Error>>` is not); an `ExitCode` is. A function without a value stays one, which
 //! `#[should_panic]` asks for.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{AttrStyle, Attribute, Error, ItemFn, Result, ReturnType, parse_quote};
@@ -56,23 +56,25 @@ fn wrap(kind: Kind, options: &Options, function: ItemFn) -> Result<TokenStream> 
         .into_iter()
         .partition(|attribute| matches!(attribute.style, AttrStyle::Inner(_)));
     let test = (kind == Kind::Test).then(|| quote! { #[::core::prelude::v1::test] });
+    // Hygiene does not cover the names of functions, so one that nobody else has.
+    let body = Ident::new("__green_body", Span::mixed_site());
     let (name, output, statements) = (&sig.ident, &sig.output, &block.stmts);
     let (outer_output, run) = match output {
-        ReturnType::Default => (None, quote! { #green::run(body); }),
+        ReturnType::Default => (None, quote! { #green::run(#body); }),
         ReturnType::Type(..) => (
             Some(quote! { -> #green::process::ExitCode }),
-            quote! { #green::run(|| #green::process::Termination::report(body())) },
+            quote! { #green::run(|| #green::process::Termination::report(#body())) },
         ),
     };
     let configure = configure(kind, options, &green);
-    let body = quote_spanned! { block.span()=>
-        fn body() #output { #(#inner)* #(#statements)* }
+    let wrapped = quote_spanned! { block.span()=>
+        fn #body() #output { #(#inner)* #(#statements)* }
     };
     Ok(quote! {
         #test
         #(#outer)*
         #vis fn #name() #outer_output {
-            #body
+            #wrapped
             #configure
             #run
         }

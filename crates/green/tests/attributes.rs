@@ -42,6 +42,16 @@ mod mains {
         None
     }
 
+    /// A program with a function that the expansion might call instead of this one.
+    #[green::main]
+    pub(crate) fn calls_body() -> ExitCode {
+        ExitCode::from(body())
+    }
+
+    fn body() -> u8 {
+        3
+    }
+
     /// What a `main` may return.
     impl Termination for Outcome {
         fn report(self) -> ExitCode {
@@ -89,6 +99,11 @@ fn main_runs_in_a_green_thread() {
 fn main_reports_what_need_not_be_send() {
     assert_eq!(mains::fails(), ExitCode::FAILURE);
     assert_eq!(own_termination(), ExitCode::from(5));
+}
+
+#[test]
+fn main_leaves_names_to_the_program() {
+    assert_eq!(mains::calls_body(), ExitCode::from(3));
 }
 
 #[test]
