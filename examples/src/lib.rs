@@ -7,3 +7,4 @@
 pub mod cli;
 pub mod echo;
 pub mod load;
+pub mod pool;
