@@ -3,13 +3,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use green_core::Failure;
-use green_core::event::Event;
 use green_examples::pool::{GetError, Pool};
 use green_net::TcpListener;
+use green_tests::eventually;
 use redis::{Commands, ConnectionLike, ErrorKind, RedisResult, ServerErrorKind, Value};
 
 #[path = "../../examples/examples/redis_client/connection.rs"]
@@ -122,7 +121,7 @@ fn who_waits_for_an_element_waits_alone() {
 #[test]
 fn a_hundred_green_threads_share_ten_connections() {
     let server = server_or_skip!();
-    let pool = pool(&server, 10, None);
+    let pool = pool(&server, 10);
     let workers: Vec<_> = (0..100)
         .map(|_| {
             let pool = pool.clone();
@@ -150,16 +149,24 @@ fn a_hundred_green_threads_share_ten_connections() {
 fn a_connection_whose_answer_did_not_come_in_time_is_not_used_again() {
     let server = server_or_skip!();
     let limit = Duration::from_millis(50);
-    let pool = pool(&server, 1, Some(limit));
-    let mut redis = pool.get().unwrap();
+    let mut redis = Connection::connect(server.address, Some(limit)).unwrap();
     let start = Instant::now();
     let error = redis.blpop::<_, ()>("list", 0.0).unwrap_err();
     assert!(error.is_timeout() && start.elapsed() >= limit, "{error}");
     assert!(!redis.is_open());
-    assert!(
-        redis.get::<_, Value>("key").is_err(),
-        "it would be the wrong answer"
-    );
+    let later = redis.get::<_, Value>("key");
+    assert!(later.is_err(), "it would be the wrong answer");
+}
+
+#[test]
+fn a_timeout_scope_ends_a_command_too() {
+    let server = server_or_skip!();
+    let pool = pool(&server, 1);
+    let mut redis = pool.get().unwrap();
+    let limit = Duration::from_millis(50);
+    let result = green_core::timeout(limit, || redis.blpop::<_, ()>("list", 0.0));
+    assert!(result.is_err(), "it is out of time");
+    assert!(!redis.is_open());
     drop(redis);
     assert_eq!((pool.idle(), pool.taken()), (0, 0));
     let _: () = pool.get().unwrap().set("key", 1).unwrap();
@@ -168,21 +175,26 @@ fn a_connection_whose_answer_did_not_come_in_time_is_not_used_again() {
 #[test]
 fn a_holder_that_is_killed_gives_its_place_back() {
     let server = server_or_skip!();
-    let pool = pool(&server, 1, None);
-    let taken = Arc::new(Event::new());
+    let pool = pool(&server, 1);
     let holder = {
-        let (pool, taken) = (pool.clone(), Arc::clone(&taken));
-        green_core::spawn(move || {
-            let mut redis = pool.get().unwrap();
-            taken.set();
-            redis.blpop::<_, ()>("list", 0.0)
-        })
+        let pool = pool.clone();
+        green_core::spawn(move || pool.get().unwrap().blpop::<_, ()>("list", 0.0))
     };
-    taken.wait();
+    let mut watching = connect(&server);
+    let mut blocked = |count| {
+        let line = format!("blocked_clients:{count}\r\n");
+        eventually(&line, || {
+            let mut info = redis::cmd("INFO");
+            let info: String = info.arg("clients").query(&mut watching).unwrap();
+            info.contains(&line)
+        });
+    };
+    blocked(1);
     let error = pool.get_timeout(Duration::from_millis(20)).unwrap_err();
     assert!(matches!(error, GetError::TimedOut(_)), "{error}");
     holder.kill();
     assert!(matches!(holder.into_result(), Err(Failure::Killed)));
+    blocked(0);
     // Its connection was in the middle of a question: another one has come.
     let mut redis = pool.get().unwrap();
     let _: () = redis.rpush("list", 1).unwrap();
@@ -192,7 +204,7 @@ fn a_holder_that_is_killed_gives_its_place_back() {
 #[test]
 fn connections_that_the_server_closed_are_replaced() {
     let server = server_or_skip!();
-    let pool = pool(&server, 3, None);
+    let pool = pool(&server, 3);
     let mut held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
     for redis in &mut held {
         assert!(redis.check_connection());
@@ -247,7 +259,7 @@ fn connect(server: &RedisServer) -> Connection {
     result.unwrap()
 }
 
-fn pool(server: &RedisServer, max_size: usize, limit: Option<Duration>) -> Pool<Manager> {
-    let address = server.address;
+fn pool(server: &RedisServer, max_size: usize) -> Pool<Manager> {
+    let (address, limit) = (server.address, None);
     Pool::new(Manager { address, limit }, max_size)
 }

@@ -67,7 +67,7 @@ fn echo_at_once(clients: usize, rounds: usize, most: u64) {
         })
         .collect();
     for _ in 0..clients {
-        let one_more = connected.acquire_timeout(Duration::from_secs(60));
+        let one_more = connected.acquire_timeout(PATIENCE);
         one_more.expect("all clients connect").forget();
     }
     go.set();
@@ -344,9 +344,7 @@ fn accept(
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
@@ -379,3 +377,6 @@ fn tls_error(error: &io::Error) -> &Error {
         .and_then(|error| error.downcast_ref())
         .unwrap_or_else(|| panic!("not by rustls: {error:?}"))
 }
+
+/// How long a crowd may take on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
