@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use green::net::{Shutdown, TcpListener, TcpStream};
 use green::queue::Queue;
@@ -50,7 +51,10 @@ impl Room {
                     let room = self.clone();
                     green::spawn(move || room.welcome(Arc::new(stream)).ok());
                 }
-                Err(error) => log::warn!("cannot accept: {error}"),
+                Err(error) => {
+                    log::warn!("cannot accept: {error}");
+                    green::sleep(Duration::from_millis(100));
+                }
             }
         }
     }
@@ -62,14 +66,9 @@ impl Room {
 
     /// A member's whole stay.
     fn welcome(&self, stream: Arc<TcpStream>) -> Result<(), Error> {
-        // The handshake is spoken without a queue.
-        let socket = tungstenite::accept(&*stream).map_err(|error| match error {
-            HandshakeError::Failure(error) => error,
-            HandshakeError::Interrupted(_) => {
-                unreachable!("a blocking stream is never interrupted")
-            }
-        })?;
-        drop(socket);
+        let too_late = |_| io::Error::from(io::ErrorKind::TimedOut);
+        green::timeout(PATIENCE, || shake_hands(&stream)).map_err(too_late)??;
+        stream.set_write_timeout(Some(PATIENCE))?;
         let member = Member::new(self, &stream);
         let half = Half {
             stream: &stream,
@@ -102,6 +101,15 @@ impl Room {
             }
             has_room
         });
+    }
+}
+
+/// The handshake, which is spoken without a queue.
+fn shake_hands(stream: &TcpStream) -> Result<(), Error> {
+    match tungstenite::accept(stream) {
+        Ok(_) => Ok(()),
+        Err(HandshakeError::Failure(error)) => Err(error),
+        Err(HandshakeError::Interrupted(_)) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }
 
@@ -176,6 +184,9 @@ impl Write for Half<'_> {
         Ok(())
     }
 }
+
+/// How long a handshake may take, and how long a member may take nothing of what it is sent.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Messages that may wait for a member.
 const QUEUE: usize = 100;
