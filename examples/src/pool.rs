@@ -8,18 +8,19 @@
 //! 1. A place is a right to hold a connection. `taken` places are held; at most `max_size` are.
 //! 2. Somebody waits only while all places are taken. A place that is given back while somebody waits
 //!    stays taken and goes to the one who has waited longest, so nobody is overtaken.
-//! 3. The lock of the state is never held while a connection is made, checked, or closed.
+//! 3. The lock of the state is std's, and held for a few instructions, never across a call that waits.
+//!    A green lock would be a point at which a kill or a timeout may strike, and destructors take this one
+//!    to give places back: what interrupts them there loses the place.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use green::Elapsed;
 use green::event::Event;
-use green::sync::{Mutex, MutexGuard};
 
 /// How connections are made and checked.
 pub trait ManageConnection: Send + Sync + 'static {

@@ -151,11 +151,14 @@ impl<'a> Member<'a> {
 
 impl Drop for Member<'_> {
     fn drop(&mut self) {
-        let mut members = self.room.0.members.lock().expect("nothing panics here");
-        members.remove(&self.number);
-        drop(members);
-        // The writer ends when it has written what is left.
-        self.queue.close();
+        // The lock is a point at which a kill may strike, and then there would be a ghost in the room.
+        green::mask_kill(|| {
+            let mut members = self.room.0.members.lock().expect("nothing panics here");
+            members.remove(&self.number);
+            drop(members);
+            // The writer ends when it has written what is left.
+            self.queue.close();
+        });
     }
 }
 
