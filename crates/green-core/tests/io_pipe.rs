@@ -193,3 +193,44 @@ fn a_handle_that_is_taken_out_leaves_the_others_as_they_are() {
     writer.write_all(b"c").unwrap();
     assert_eq!(other.read(&mut [0]).unwrap(), 1);
 }
+
+#[test]
+fn what_asks_for_nothing_does_not_wait() {
+    let check = || {
+        let (reader, writer) = pipe().unwrap();
+        let limit = Duration::from_secs(10);
+        let reads = timeout(Duration::from_millis(1), || {
+            (&reader).read(&mut [0]).unwrap()
+        });
+        assert!(reads.is_err());
+        let nothing = timeout(limit, || {
+            let mut none = [0; 0];
+            let mut into = [IoSliceMut::new(&mut none)];
+            let read = (&reader).read(&mut []).unwrap();
+            read + (&reader).read_vectored(&mut into).unwrap()
+                + (&reader).read_vectored(&mut []).unwrap()
+        });
+        assert_eq!(nothing.unwrap(), 0);
+        let fills = timeout(Duration::from_millis(1), || {
+            (&writer).write_all(&vec![0; 1 << 20]).unwrap();
+        });
+        assert!(fills.is_err());
+        let nothing = timeout(limit, || {
+            let written = (&writer).write(&[]).unwrap();
+            written + (&writer).write_vectored(&[IoSlice::new(&[])]).unwrap()
+        });
+        assert_eq!(nothing.unwrap(), 0);
+    };
+    check();
+    run(check);
+}
+
+#[test]
+fn a_file_that_other_handles_use_stays_as_it_is_if_it_cannot_be_opened_anew() {
+    let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let reader = PipeReader::from(OwnedFd::from(ours));
+    let other = reader.try_clone().unwrap();
+    let out = OwnedFd::from(reader);
+    assert!(is_nonblocking(&out) && is_nonblocking(&other));
+    assert!(!is_nonblocking(OwnedFd::from(other)));
+}

@@ -6,7 +6,7 @@
 //! versions that we run on. The mode belongs to the open file, and so to all its descriptors, wherever they are. So
 //! whoever takes a descriptor out of here ([`End::into_fd`]) gets one in blocking mode, as a child or a library
 //! expects: the same one, or, if handles made by `try_clone` go on using the file, one of a new open file of
-//! the same pipe.
+//! the same pipe. Where there can be no such one, it stays in non-blocking mode: a hub that a read blocks is worse.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -58,7 +58,8 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 /// # Differences from std
 ///
 /// The file is in non-blocking mode as long as it is in here, which shows in what [`AsFd`] lends. A descriptor that is
-/// taken out, also for a child's [`Stdio`], is in blocking mode.
+/// taken out, also for a child's [`Stdio`], is in blocking mode; except if other handles go on using the file and it
+/// cannot be opened anew: it is no pipe, `/proc` is not there, or the process may not (any more).
 ///
 /// # Examples
 ///
@@ -289,13 +290,11 @@ impl End {
         })
     }
 
-    /// A descriptor of this end, in blocking mode.
+    /// A descriptor of this end; in blocking mode, unless that would be the mode of other handles, too.
     pub(crate) fn into_fd(self) -> OwnedFd {
         let fd = self.io.into_inner();
-        if Arc::strong_count(&self.file) > 1
-            && let Some(own) = reopened(fd.as_fd())
-        {
-            return own;
+        if Arc::strong_count(&self.file) > 1 {
+            return reopened(fd.as_fd()).unwrap_or(fd);
         }
         set_mode(fd.as_fd(), OFlags::empty());
         fd
@@ -307,23 +306,35 @@ impl End {
     }
 
     pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.io
             .read_with(|| None, |fd| Ok(rustix::io::read(fd, &mut *buf)?))
     }
 
     pub(crate) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let count = bufs.len().min(MAX_BUFFERS);
+        if bufs[..count].iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
         self.io
             .read_with(|| None, |fd| Ok(rustix::io::readv(fd, &mut bufs[..count])?))
     }
 
     pub(crate) fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.io
             .write_with(|| None, |fd| Ok(rustix::io::write(fd, buf)?))
     }
 
     pub(crate) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let count = bufs.len().min(MAX_BUFFERS);
+        if bufs[..count].iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
         self.io
             .write_with(|| None, |fd| Ok(rustix::io::writev(fd, &bufs[..count])?))
     }
