@@ -309,3 +309,26 @@ fn errors() {
         assert!(copy_fd(&writer, file(b"")).is_err());
     });
 }
+
+#[test]
+fn what_is_changed_of_a_file_meanwhile_stays() {
+    Config::new().hubs(1).apply().ok();
+    run(|| {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (_out, into) = pipe().unwrap();
+        let ours = Arc::new(ours);
+        let from = Arc::clone(&ours);
+        let copies = spawn(move || copy_fd(&*from, &into).unwrap());
+        yield_now();
+        let meanwhile = fcntl_getfl(&*ours).unwrap();
+        assert!(meanwhile.contains(OFlags::NONBLOCK));
+        rustix::fs::fcntl_setfl(&*ours, meanwhile | OFlags::APPEND).unwrap();
+        drop(theirs);
+        assert_eq!(copies.get().unwrap(), 0);
+        let after = fcntl_getfl(&*ours).unwrap();
+        assert_eq!(
+            after,
+            meanwhile.difference(OFlags::NONBLOCK) | OFlags::APPEND
+        );
+    });
+}

@@ -22,8 +22,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{FileType, OFlags, copy_file_range, fcntl_getfl, fcntl_setfl, fstat};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{FileType, OFlags, copy_file_range, fcntl_getfl, fstat};
+use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 
 use super::Io;
@@ -41,7 +41,8 @@ use crate::threadpool;
 /// Parks the caller only, on either end; a cancellation point. What a caller that is killed has taken from `from` and not
 /// given to `to` yet is lost: 64 KiB at most.
 ///
-/// A socket's file is in non-blocking mode meanwhile, also for other processes that share it.
+/// A socket's file is in non-blocking mode meanwhile, also for other processes that share it. At the end of the last copy
+/// the mode is again what it was before the first, whoever has changed it since.
 ///
 /// # Errors
 ///
@@ -159,7 +160,8 @@ static UNBLOCKED: Mutex<BTreeMap<u64, Before>> = Mutex::new(BTreeMap::new());
 
 /// What is to be restored, and when.
 struct Before {
-    flags: OFlags,
+    /// Whether the file was in non-blocking mode.
+    nonblocking: bool,
     /// How many `Unblocked` there are.
     count: usize,
 }
@@ -171,9 +173,10 @@ impl Unblocked {
         if let Some(before) = all.get_mut(&number) {
             before.count += 1;
         } else {
-            let flags = fcntl_getfl(&fd)?;
-            fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
-            all.insert(number, Before { flags, count: 1 });
+            let nonblocking = fcntl_getfl(&fd)?.contains(OFlags::NONBLOCK);
+            ioctl_fionbio(&fd, true)?;
+            let count = 1;
+            all.insert(number, Before { nonblocking, count });
         }
         drop(all);
         Ok(Self { fd, number })
@@ -189,8 +192,8 @@ impl Drop for Unblocked {
         };
         before.count -= 1;
         if before.count == 0 {
-            // It is open, so this does not fail.
-            fcntl_setfl(&self.fd, before.flags).ok();
+            // It is open, so this does not fail. The file's other flags stay as they are by now.
+            ioctl_fionbio(&self.fd, before.nonblocking).ok();
             all.remove(&self.number);
         }
     }
