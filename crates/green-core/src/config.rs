@@ -3,7 +3,7 @@
 //! | knob | default | unit | variable |
 //! |---|---|---|---|
 //! | [`Config::hubs`] | the number of cores | OS threads | `GREEN_HUBS` |
-//! | [`Config::stack_size`] | 262,144 | bytes, rounded up to pages, at least 16,384 | `GREEN_STACK_SIZE` |
+//! | [`Config::stack_size`] | 262,144 | bytes, rounded up to pages, 16,384 to 1 GiB | `GREEN_STACK_SIZE` |
 //! | [`Config::blocking_threads`] | 64 | OS threads | `GREEN_BLOCKING_THREADS` |
 //! | [`Config::guard_regions`] | on, where the kernel has them | | `GREEN_GUARD_REGIONS` (0: off) |
 //! | [`Config::overflow`] | [`Overflow::Abort`] | | |
@@ -115,7 +115,7 @@ impl Config {
     }
 
     /// The stack of a green thread, in bytes of address space; rounded up to whole pages, at least
-    /// 16 KiB. Only what a green thread touches becomes resident.
+    /// 16 KiB and at most 1 GiB. Only what a green thread touches becomes resident.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -247,7 +247,7 @@ pub(crate) fn page_size() -> usize {
 pub(crate) const MIN_STACK_SIZE: usize = 16 * 1024;
 
 /// The largest stack, in bytes.
-const MAX_STACK_SIZE: usize = 1 << 30;
+pub(crate) const MAX_STACK_SIZE: usize = 1 << 30;
 
 /// Default stack of a green thread, in bytes.
 const DEFAULT_STACK_SIZE: usize = 256 * 1024;

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -212,6 +213,18 @@ fn a_builder_says_when_the_name_is_not_one() {
     assert_eq!(tiny.spawn(|| 1).unwrap().join().unwrap(), 1);
     let text = format!("{:?}", thread::Builder::new().name("x".into()));
     assert_eq!(text, "Builder { name: Some(\"x\"), stack_size: None }");
+}
+
+#[test]
+fn an_absurd_stack_is_refused() {
+    for size in [usize::MAX, (1 << 30) + 1] {
+        let builder = || thread::Builder::new().stack_size(size);
+        assert_eq!(
+            builder().spawn(|| ()).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        thread::scope(|s| assert!(builder().spawn_scoped(s, || ()).is_err()));
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Builder {
         self
     }
 
-    /// The stack, in bytes; rounded up to whole pages, at least 16 KiB.
+    /// The stack, in bytes; rounded up to whole pages, at least 16 KiB. There is none of more than 1 GiB.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -55,7 +55,8 @@ impl Builder {
     /// # Errors
     ///
     /// `WouldBlock`: the system has no room for another stack, or green threads wait for one already (plain
-    /// `spawn` waits, too). `InvalidInput`: there is no hub of that number.
+    /// `spawn` waits, too). `InvalidInput`: there is no hub of that number, or the stack is to be larger
+    /// than 1 GiB.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<Greenlet<T>>
     where
@@ -68,6 +69,15 @@ impl Builder {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "there is no hub of that number",
+            ));
+        }
+        if self
+            .stack_size
+            .is_some_and(|bytes| bytes > config::MAX_STACK_SIZE)
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a stack is no larger than 1 GiB",
             ));
         }
         let stack_size = self.stack_size.map(config::round_stack_size);

@@ -9,7 +9,8 @@ use crate::greenlet;
 ///
 /// # Differences from std
 ///
-/// The stack is [`Config::stack_size`](crate::Config::stack_size) by default, and at least 16 KiB. More settings:
+/// The stack is [`Config::stack_size`](crate::Config::stack_size) by default, at least 16 KiB, and at most 1 GiB:
+/// `spawn` fails with `InvalidInput` above that, std's with `WouldBlock` where there is no room. More settings:
 /// [`green_core::Builder`](crate::Builder).
 ///
 /// # Examples
@@ -55,7 +56,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `WouldBlock`: the system has no room for another stack, or green threads wait for one already.
+    /// `WouldBlock`: the system has no room for another stack, or green threads wait for one already. `InvalidInput`: the
+    /// stack is to be larger than 1 GiB.
     ///
     /// # Panics
     ///

@@ -95,7 +95,8 @@ pub struct ScopedJoinHandle<'scope, T> {
 /// # Differences from std
 ///
 /// A green thread of the scope that was killed has not panicked. If the body panicked and the caller is killed in the wait
-/// that follows, the green threads are killed and the panic goes on; the kill is delivered if somebody catches that.
+/// that follows, the green threads are killed and the panic goes on; the kill is delivered if somebody catches that. If the
+/// destructor of a result that nobody asked for panics, so does the scope, where std aborts the process.
 ///
 /// # Panics
 ///
