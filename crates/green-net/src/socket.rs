@@ -219,8 +219,10 @@ pub(crate) struct Listener {
 struct ListenerModes {
     /// Whether the user asked for non-blocking mode.
     nonblocking: AtomicBool,
-    /// Whether a handle gave its descriptor away. From then on the descriptor has the mode that the user
-    /// asked for, and accepting needs a look first.
+    /// Whether there may be other handles. From then on one of them may give its descriptor away, and with it the mode
+    /// of this one, between any two steps of an accept; so each begins with a look.
+    shared: AtomicBool,
+    /// Whether a handle gave its descriptor away. From then on the descriptor has the mode that the user asked for.
     released: AtomicBool,
 }
 
@@ -239,6 +241,7 @@ impl Listener {
         let released = !nonblocking && attempt::set_nonblocking(fd.as_fd(), true).is_err();
         let modes = ListenerModes {
             nonblocking: nonblocking.into(),
+            shared: released.into(),
             released: released.into(),
         };
         Self {
@@ -247,8 +250,8 @@ impl Listener {
         }
     }
 
-    /// Gives the descriptor away in the mode that the user asked for. Other handles to the listener look
-    /// before they accept from now on.
+    /// Gives the descriptor away in the mode that the user asked for. Other handles to the listener look before they
+    /// accept.
     fn into_fd(self) -> OwnedFd {
         self.modes.released.store(true, Ordering::Release);
         let fd = self.io.into_inner();
@@ -260,6 +263,7 @@ impl Listener {
 
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         let fd = self.io.get_ref().try_clone()?;
+        self.modes.shared.store(true, Ordering::Release);
         Ok(Self {
             io: Io::new(fd),
             modes: Arc::clone(&self.modes),
@@ -272,7 +276,7 @@ impl Listener {
         attempt: impl Fn(BorrowedFd<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
         let attempt = |fd: &OwnedFd| {
-            if self.modes.released.load(Ordering::Acquire) {
+            if self.modes.shared.load(Ordering::Acquire) {
                 attempt::look_for_connection(fd.as_fd())?;
             }
             attempt(fd.as_fd())
