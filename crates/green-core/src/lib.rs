@@ -141,7 +141,7 @@ pub use greenlet::{
 #[cfg(not(green_loom))]
 pub use switch_hook::SwitchHook;
 #[cfg(not(green_loom))]
-pub use threadpool::blocking;
+pub use threadpool::{blocking, try_blocking};
 #[cfg(not(green_loom))]
 pub use time::{sleep, sleep_until, yield_now};
 #[cfg(not(green_loom))]

@@ -4,6 +4,8 @@
 
 #[path = "support/dir.rs"]
 mod dir;
+#[path = "support/refusal.rs"]
+mod refusal;
 mod support;
 
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -416,5 +418,31 @@ fn no_poller_watches_what_was_closed_or_given_away() {
         assert_eq!(stats().sources, 0);
         std::fs::File::from(writer).write_all(b"x").unwrap();
         assert_eq!(reader.read(&mut [0]).unwrap(), 1);
+    });
+}
+
+#[test]
+fn without_an_os_thread_there_is_an_error_and_nothing_happens_later() {
+    Config::new().hubs(1).apply().ok();
+    run(|| {
+        let dir = Dir::new();
+        let late = dir.join("late");
+        refusal::without_os_threads(|| {
+            let error = fs::write(&late, "late").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        });
+        assert!(!fs::exists(&late).unwrap());
+        // One that waits for ever takes nobody else's work.
+        let (a, b) = (fifo(&dir, "a"), fifo(&dir, "b"));
+        let theirs = a.clone();
+        let waits = spawn(move || drop(File::open(theirs).unwrap()));
+        eventually("it waits", || refusal::os_threads("green-apart") == 1);
+        refusal::without_os_threads(|| {
+            let error = File::open(&b).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        });
+        assert!(!waits.ready());
+        drop(File::options().write(true).open(&a).unwrap());
+        waits.join();
     });
 }

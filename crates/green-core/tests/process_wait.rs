@@ -1,5 +1,7 @@
 //! Children that are waited for: by whom, how long, and what becomes of both.
 
+#[path = "support/refusal.rs"]
+mod refusal;
 mod support;
 
 use std::io::{ErrorKind, Read, Write};
@@ -11,12 +13,13 @@ use std::time::{Duration, Instant};
 use green_core::process::{ChildStdin, Command, CommandExt, ExitStatusExt, Stdio};
 use green_core::queue::Queue;
 use green_core::{
-    Config, Failure, Greenlet, joinall_timeout, no_park, run, sleep, spawn, stats, timeout,
-    yield_now,
+    Config, Failure, Greenlet, blocking, joinall_timeout, no_park, run, sleep, spawn, stats,
+    timeout, yield_now,
 };
 use rustix::fs::OFlags;
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid,
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getrlimit, kill_process,
+    setrlimit, waitid, waitpid,
 };
 
 /// A child that lives until its input is closed, and echoes it.
@@ -41,6 +44,11 @@ fn pid(id: u32) -> Pid {
 /// Reaps a child that nobody has a handle of.
 fn reap(id: u32) {
     waitpid(Some(pid(id)), WaitOptions::empty()).expect("it was not reaped");
+}
+
+/// Whether a byte is there to be read.
+fn readable(pipe: &std::io::PipeReader) -> bool {
+    rustix::io::ioctl_fionread(pipe).expect("a pipe") > 0
 }
 
 fn open_files() -> usize {
@@ -166,6 +174,79 @@ fn inside_no_park_nothing_is_started() {
     });
     assert!(refused);
     assert!(waitpid(None, WaitOptions::NOHANG).is_err(), "no child");
+}
+
+#[test]
+fn a_command_that_could_not_be_started_is_as_it_was() {
+    let mut command = shell("exit 7");
+    run(move || {
+        let attempt = std::panic::AssertUnwindSafe(|| no_park(|| command.spawn().is_ok()));
+        assert!(std::panic::catch_unwind(attempt).is_err());
+        assert_eq!(command.get_program(), "/bin/sh");
+        let refused = refusal::without_os_threads(|| command.spawn());
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(waitpid(None, WaitOptions::NOHANG).is_err(), "no child");
+        assert_eq!(command.status().unwrap().code(), Some(7));
+    });
+}
+
+#[test]
+fn the_child_of_an_interrupted_call_is_reaped_when_it_ends() {
+    let check = |call: fn(&mut Command)| {
+        let (reader, writer) = green_core::io::pipe().unwrap();
+        let mut command = Command::new("cat");
+        command.stdin(reader);
+        assert!(timeout(Duration::from_millis(20), || call(&mut command)).is_err());
+        let is_there = || {
+            let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            waitid(WaitId::All, look).is_ok()
+        };
+        assert!(is_there());
+        drop((command, writer));
+        support::eventually("it is reaped", || !is_there());
+    };
+    let calls: [fn(&mut Command); 2] = [
+        |command| drop(command.output()),
+        |command| drop(command.status()),
+    ];
+    for call in calls {
+        check(call);
+        run(move || check(call));
+    }
+}
+
+#[test]
+fn children_that_are_slow_to_start_keep_no_other_from_starting() {
+    Config::new().hubs(1).apply().ok();
+    run(|| {
+        let slow: Vec<_> = (0..9)
+            .map(|_| {
+                let (gate, opener) = std::io::pipe().unwrap();
+                let (mut here, tell) = std::io::pipe().unwrap();
+                let mut command = Command::new("true");
+                // SAFETY: the closure uses pipes, no more.
+                #[expect(unsafe_code, reason = "`pre_exec`")]
+                unsafe {
+                    command.pre_exec(move || {
+                        rustix::io::write(&tell, b"x")?;
+                        Ok(rustix::io::read(&gate, &mut [0]).map(drop)?)
+                    })
+                };
+                let slow = spawn(move || command.status().unwrap().success());
+                while !slow.ready() && !readable(&here) {
+                    sleep(Duration::from_millis(1));
+                }
+                here.read_exact(&mut [0]).unwrap();
+                (slow, opener)
+            })
+            .collect();
+        assert!(Command::new("true").status().unwrap().success());
+        for (slow, mut opener) in slow {
+            assert!(!slow.ready());
+            opener.write_all(b"x").unwrap();
+            assert!(slow.get().unwrap());
+        }
+    });
 }
 
 #[test]
@@ -327,8 +408,8 @@ fn every_kind_of_caller_waits() {
 }
 
 #[test]
-fn without_a_pidfd_the_pool_waits() {
-    Config::new().hubs(1).apply().ok();
+fn without_a_pidfd_an_os_thread_of_its_own_waits() {
+    Config::new().hubs(1).blocking_threads(1).apply().ok();
     let files = getrlimit(Resource::Nofile);
     run(move || {
         let mut child = cat();
@@ -348,16 +429,15 @@ fn without_a_pidfd_the_pool_waits() {
             );
         }
         assert!(timeout(Duration::from_millis(5), || child.wait()).is_err());
-        assert_eq!(
-            stats().blocking_threads,
-            1,
-            "one job, however often one waits"
-        );
         assert_eq!(stats().sources, 0);
+        // It is not one of the pool's, which are counted.
+        assert_eq!(blocking(|| 1), 1);
+        setrlimit(Resource::Nofile, files).unwrap();
+        let waiting = refusal::os_threads("green-apart");
+        assert_eq!(waiting, 1, "one job, however often one waits");
         drop(input);
         assert!(child.wait().unwrap().success());
         assert!(child.wait().unwrap().success());
-        setrlimit(Resource::Nofile, files).unwrap();
     });
 }
 

@@ -34,10 +34,10 @@ pub fn lookup_host<T: ToSocketAddrs>(host: T) -> io::Result<T::Iter> {
 ///
 /// # Errors
 ///
-/// As [`std::net::ToSocketAddrs`] for `(&str, u16)`.
+/// As [`std::net::ToSocketAddrs`] for `(&str, u16)`; the system refuses an OS thread for the pool.
 pub(crate) fn resolve(host: &str, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
     let host = host.to_owned();
-    green_core::blocking(move || look_up(&host, port))
+    green_core::try_blocking(move || look_up(&host, port))?
 }
 
 #[expect(clippy::disallowed_methods, reason = "runs on the blocking pool")]

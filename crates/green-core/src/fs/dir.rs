@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::{FileType, Metadata, on};
 use crate::interrupt;
 use crate::sched::WaitFor;
-use crate::threadpool::{Job, blocking, is_for_pool};
+use crate::threadpool::{Job, is_for_pool, try_blocking};
 use crate::time::deadline::Deadline;
 use crate::waitq::{NotReady, Wait};
 
@@ -107,7 +107,10 @@ impl Iterator for ReadDir {
             let batch = match std::mem::replace(&mut self.rest, Rest::End) {
                 Rest::End => return None,
                 Rest::Open(dir) if is_for_pool() => {
-                    self.rest = Rest::Reading(Job::start(move || Batch::read(dir)));
+                    match Job::start(move || Batch::read(dir)) {
+                        Ok(job) => self.rest = Rest::Reading(job),
+                        Err(error) => return Some(Err(error)),
+                    }
                     continue;
                 }
                 Rest::Open(dir) => Batch::read(dir),
@@ -172,7 +175,7 @@ impl DirEntry {
     /// As std's.
     pub fn metadata(&self) -> io::Result<Metadata> {
         let std = Arc::clone(&self.std);
-        blocking(move || std.metadata())
+        try_blocking(move || std.metadata())?
     }
 
     /// What it is; [`std::fs::DirEntry::file_type`].
@@ -189,7 +192,7 @@ impl DirEntry {
             return Ok(file_type);
         }
         let std = Arc::clone(&self.std);
-        blocking(move || std.file_type())
+        try_blocking(move || std.file_type())?
     }
 
     /// The name; [`std::fs::DirEntry::file_name`].

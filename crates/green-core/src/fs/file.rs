@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use super::handle::Handle;
 use super::{FileTimes, Metadata, OpenOptions, Permissions, TryLockError, line};
-use crate::threadpool::{blocking, blocking_masked, is_for_pool};
+use crate::threadpool::{is_for_pool, try_blocking, try_blocking_masked};
 
 /// An open file; [`std::fs::File`].
 ///
@@ -254,13 +254,13 @@ impl File {
     /// Runs `op`, which waits for nobody else.
     pub(super) fn on_pool<T: Send + 'static>(
         &self,
-        op: impl FnOnce(&std::fs::File) -> T + Send + 'static,
-    ) -> T {
+        op: impl FnOnce(&std::fs::File) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
         if !is_for_pool() {
             return op(self.handle.file());
         }
         let handle = Arc::clone(&self.handle);
-        blocking(move || op(handle.file()))
+        try_blocking(move || op(handle.file()))?
     }
 
     /// One attempt to take a lock.
@@ -271,7 +271,7 @@ impl File {
         // Its destructor will want to know which file it was.
         self.handle.inode().map_err(TryLockError::Error)?;
         let handle = Arc::clone(&self.handle);
-        blocking_masked(move || try_lock(handle.file()))
+        try_blocking_masked(move || try_lock(handle.file())).map_err(TryLockError::Error)?
     }
 
     fn wait_for_lock(

@@ -31,7 +31,7 @@ use super::line;
 use crate::engine::make_room;
 use crate::io::Io;
 use crate::lock::Semaphore;
-use crate::threadpool::{blocking, blocking_apart, is_for_pool};
+use crate::threadpool::{is_for_pool, try_blocking, try_blocking_apart};
 
 /// How many bytes one operation moves at most.
 pub(super) const MOST: usize = 1 << 20;
@@ -217,7 +217,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// The poller cannot watch the file.
+    /// The poller cannot watch the file, or the system refuses an OS thread.
     pub(super) fn run<R: Send + 'static>(
         self: &Arc<Self>,
         way: Way,
@@ -226,14 +226,14 @@ impl Handle {
         let own = Arc::clone(self);
         match way {
             Way::Inline => Ok(op(self.file())),
-            Way::Pool => Ok(blocking(move || op(own.file()))),
+            Way::Pool => try_blocking(move || op(own.file())),
             Way::Poller(direction) => {
                 let turn = Turn::take(&self.turns, direction);
                 self.wait(direction)?;
-                Ok(blocking_apart(move || {
+                try_blocking_apart(move || {
                     let _turn = turn;
                     op(own.file())
-                }))
+                })
             }
         }
     }
@@ -303,9 +303,9 @@ impl Handle {
     }
 
     /// Reads all that there is.
-    pub(super) fn read_to_end(self: &Arc<Self>) -> (Vec<u8>, io::Result<usize>) {
+    pub(super) fn read_to_end(self: &Arc<Self>) -> io::Result<(Vec<u8>, io::Result<usize>)> {
         let own = Arc::clone(self);
-        blocking(move || {
+        try_blocking(move || {
             let mut all = Vec::new();
             let result = own.file().read_to_end(&mut all);
             (all, result)
@@ -313,9 +313,9 @@ impl Handle {
     }
 
     /// Reads all that there is, which must be text.
-    pub(super) fn read_to_string(self: &Arc<Self>) -> (String, io::Result<usize>) {
+    pub(super) fn read_to_string(self: &Arc<Self>) -> io::Result<(String, io::Result<usize>)> {
         let own = Arc::clone(self);
-        blocking(move || {
+        try_blocking(move || {
             let mut all = String::new();
             let result = own.file().read_to_string(&mut all);
             (all, result)

@@ -73,7 +73,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::threadpool::{blocking, blocking_apart, is_for_pool};
+use crate::threadpool::{is_for_pool, try_blocking, try_blocking_apart};
 use handle::MOST;
 
 /// Reads a whole file; [`std::fs::read`].
@@ -84,7 +84,8 @@ use handle::MOST;
 ///
 /// # Errors
 ///
-/// As std's.
+/// As std's; for all functions of this module also, on a hub, `WouldBlock` if the system refuses the OS thread that is to
+/// do it.
 pub fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
     let path = path.as_ref().to_owned();
     opening([path.clone()], move || std::fs::read(path))
@@ -262,7 +263,7 @@ fn on<T: Send + 'static>(
     op: impl FnOnce(PathBuf) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let path = path.to_owned();
-    blocking(move || op(path))
+    try_blocking(move || op(path))?
 }
 
 /// Runs `op` with two paths, in the pool.
@@ -272,7 +273,7 @@ fn on_two<T: Send + 'static>(
     op: impl FnOnce(PathBuf, PathBuf) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let (a, b) = (a.to_owned(), b.to_owned());
-    blocking(move || op(a, b))
+    try_blocking(move || op(a, b))?
 }
 
 /// Runs `op`, which opens the files at `paths`: in the pool, unless one of them may have it wait for somebody else.
@@ -283,14 +284,17 @@ fn opening<const N: usize, T: Send + 'static>(
     if !is_for_pool() {
         return op();
     }
-    let tried = blocking(move || {
+    let tried = try_blocking(move || {
         if paths.iter().any(|path| may_wait(path)) {
             Err(op)
         } else {
             Ok(op())
         }
-    });
-    tried.unwrap_or_else(blocking_apart)
+    })?;
+    match tried {
+        Ok(result) => result,
+        Err(op) => try_blocking_apart(op)?,
+    }
 }
 
 /// Whether opening, reading or writing what is at `path` may wait for somebody else.

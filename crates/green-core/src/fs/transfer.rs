@@ -43,7 +43,7 @@ impl Read for &File {
             Way::Inline => self.handle.file().read_to_end(buf),
             Way::Poller(_) => Piecewise(self).read_to_end(buf),
             Way::Pool => {
-                let (all, result) = self.handle.read_to_end();
+                let (all, result) = self.handle.read_to_end()?;
                 if buf.is_empty() {
                     *buf = all;
                 } else {
@@ -60,7 +60,7 @@ impl Read for &File {
             Way::Inline => self.handle.file().read_to_string(buf),
             Way::Poller(_) => Piecewise(self).read_to_string(buf),
             Way::Pool => {
-                let (all, result) = self.handle.read_to_string();
+                let (all, result) = self.handle.read_to_string()?;
                 if buf.is_empty() {
                     *buf = all;
                 } else {

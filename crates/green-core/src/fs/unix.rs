@@ -6,7 +6,7 @@ use std::os::unix::fs as std_unix;
 use std::path::Path;
 
 use super::{on, on_two};
-use crate::threadpool::{blocking, is_for_pool};
+use crate::threadpool::{is_for_pool, try_blocking};
 
 /// Makes a symbolic link; [`std::os::unix::fs::symlink`].
 ///
@@ -36,7 +36,7 @@ pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<
         return std_unix::fchown(fd, uid, gid);
     }
     let fd = fd.as_fd().try_clone_to_owned()?;
-    blocking(move || std_unix::fchown(fd, uid, gid))
+    try_blocking(move || std_unix::fchown(fd, uid, gid))?
 }
 
 /// Changes the owner and the group of a file, of a symbolic link itself; [`std::os::unix::fs::lchown`].

@@ -487,7 +487,7 @@ fn run_green_thread(own: &'static SlotLocal, start: Runner) {
 
 /// Gives up a payload without running its destructor, which may panic where nothing may unwind.
 #[expect(clippy::mem_forget, reason = "not running the destructor is the point")]
-fn leak(payload: Box<dyn std::any::Any + Send>) {
+pub(crate) fn leak(payload: Box<dyn std::any::Any + Send>) {
     std::mem::forget(payload);
 }
 

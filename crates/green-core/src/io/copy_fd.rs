@@ -92,8 +92,9 @@ fn copy_files(from: &Arc<OwnedFd>, to: &Arc<OwnedFd>) -> u64 {
     let mut total = 0;
     loop {
         let (from, to) = (Arc::clone(from), Arc::clone(to));
-        let copied = threadpool::blocking(move || copy_file_range(&*from, None, &*to, None, CHUNK));
-        match copied {
+        let copied =
+            threadpool::try_blocking(move || copy_file_range(&*from, None, &*to, None, CHUNK));
+        match copied.and_then(|copied| Ok(copied?)) {
             // The detour finds out what is the matter, or that it is the end.
             Ok(0) | Err(_) => return total,
             Ok(copied) => total += copied as u64,
@@ -128,9 +129,9 @@ impl End {
             Self::Socket(io) => io.read_with(|| None, |from| Ok(move_pages(from, into, CHUNK)?)),
             Self::File(from) => {
                 let (from, into) = (Arc::clone(from), Arc::clone(into));
-                Ok(threadpool::blocking(move || {
+                Ok(threadpool::try_blocking(move || {
                     move_pages(&from, &into, CHUNK)
-                })?)
+                })??)
             }
         }
     }
@@ -142,7 +143,9 @@ impl End {
             Self::Socket(io) => io.write_with(|| None, |to| Ok(move_pages(out, to, held)?)),
             Self::File(to) => {
                 let (out, to) = (Arc::clone(out), Arc::clone(to));
-                Ok(threadpool::blocking(move || move_pages(&out, &to, held))?)
+                Ok(threadpool::try_blocking(move || {
+                    move_pages(&out, &to, held)
+                })??)
             }
         }
     }

@@ -6,7 +6,7 @@
 //! waiting. In between, the caller waits until that is worth while:
 //!
 //! 1. by a pidfd, which a hub's poller reports readable once the process has ended;
-//! 2. where the system gives none (an old kernel, a filter, no descriptors left), by a job of the blocking pool that
+//! 2. where the system gives none (an old kernel, a filter, no descriptors left), by a job on an OS thread of its own that
 //!    waits for the end of the process and leaves it to be reaped.
 //!
 //! No signal is involved, so nothing here minds what the program does about `SIGCHLD`. A wait that is given up leaves
@@ -26,7 +26,7 @@ use super::{ChildStderr, ChildStdin, ChildStdout};
 use crate::interrupt::OrRaise;
 use crate::io::{Io, read_both_to_end};
 use crate::sched::WaitFor;
-use crate::threadpool::Job;
+use crate::threadpool::{self, Job};
 use crate::time::deadline::Deadline;
 use crate::waitq::Wait;
 
@@ -141,6 +141,10 @@ impl Child {
     ///
     /// As [`Child::wait`], and what reading the pipes says.
     pub fn wait_with_output(mut self) -> io::Result<Output> {
+        self.collect()
+    }
+
+    fn collect(&mut self) -> io::Result<Output> {
         drop(self.stdin.take());
         let streams = [
             self.stdout.take().map(ChildStdout::into_nonblocking_fd),
@@ -161,8 +165,10 @@ impl Child {
             if let Some(status) = self.process.try_wait()? {
                 return Ok(Some(status));
             }
-            let id = self.process.id();
-            match self.end.get_or_insert_with(|| End::of(id)) {
+            if self.end.is_none() {
+                self.end = Some(End::of(self.process.id())?);
+            }
+            match self.end.as_mut().expect("made above") {
                 End::Pidfd(pidfd) => {
                     let status = pidfd.read_with(
                         || deadline.instant(),
@@ -173,7 +179,7 @@ impl Child {
                     );
                     return in_time(status);
                 }
-                End::Pool(job) => {
+                End::Job(job) => {
                     let wait = Wait::new(WaitFor::Blocking, deadline);
                     if job.wait(wait).or_raise().is_none() {
                         return Ok(None);
@@ -207,26 +213,67 @@ impl fmt::Debug for Child {
     }
 }
 
+/// A child of which nobody else has a handle: if its caller gives up, it is reaped when it ends.
+pub(super) struct Reaped {
+    /// Invariant: `None` only while it is dropped.
+    child: Option<Child>,
+}
+
+impl Reaped {
+    pub(super) fn new(child: Child) -> Self {
+        Self { child: Some(child) }
+    }
+
+    /// See [`Child::wait`].
+    pub(super) fn wait(mut self) -> io::Result<ExitStatus> {
+        self.child_mut().wait()
+    }
+
+    /// See [`Child::wait_with_output`].
+    pub(super) fn collect(mut self) -> io::Result<Output> {
+        self.child_mut().collect()
+    }
+
+    fn child_mut(&mut self) -> &mut Child {
+        self.child.as_mut().expect("it is not being dropped")
+    }
+}
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take()
+            && matches!(child.try_wait(), Ok(None))
+        {
+            let mut process = child.process;
+            threadpool::start_apart(move || drop(process.wait()));
+        }
+    }
+}
+
 /// How the end of a child is waited for.
 enum End {
     /// The pidfd is readable then.
     Pidfd(Io<OwnedFd>),
     /// The job is done then.
-    Pool(Job<()>),
+    Job(Job<()>),
 }
 
 impl End {
     /// The best way for the child `id`, which has not been reaped.
-    fn of(id: u32) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// The system refuses even an OS thread.
+    fn of(id: u32) -> io::Result<Self> {
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
         let pid = pid.expect("the number of a child is positive");
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => Self::Pidfd(Io::new(pidfd)),
-            Err(_) => Self::Pool(Job::start(move || {
+            Ok(pidfd) => Ok(Self::Pidfd(Io::new(pidfd))),
+            Err(_) => Ok(Self::Job(Job::start_apart(move || {
                 let end = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
                 // It fails only if the child is gone already.
                 retry_on_intr(|| waitid(WaitId::Pid(pid), end)).ok();
-            })),
+            })?)),
         }
     }
 }

@@ -6,8 +6,13 @@ use std::io;
 use std::mem;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::Child;
+use super::child::Reaped;
+use crate::engine::make_room;
 use crate::threadpool;
 
 /// A program to be started; [`std::process::Command`].
@@ -146,7 +151,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// `NotFound`: there is no such program; `InvalidInput`: a NUL in a string; what `fork` and `exec` say.
+    /// `NotFound`: there is no such program; `InvalidInput`: a NUL in a string; what `fork` and `exec` say; on a hub also
+    /// `WouldBlock`: the system refuses the OS thread that is to start it.
     pub fn spawn(&mut self) -> io::Result<Child> {
         self.forget_capture();
         self.start()
@@ -158,7 +164,7 @@ impl Command {
     /// # Blocking
     ///
     /// Parks the caller until the child has ended and its streams are closed; a cancellation point once it has started.
-    /// The child of a caller that is killed runs on.
+    /// The child of a caller that is killed runs on, and is reaped when it has ended.
     ///
     /// # Errors
     ///
@@ -166,7 +172,7 @@ impl Command {
     pub fn output(&mut self) -> io::Result<Output> {
         self.captured = true;
         self.set_unchosen(Stdio::null, Stdio::piped);
-        self.start()?.wait_with_output()
+        Reaped::new(self.start()?).collect()
     }
 
     /// Starts it and waits for it; [`std::process::Command::status`]. Streams that were not chosen are inherited.
@@ -174,13 +180,13 @@ impl Command {
     /// # Blocking
     ///
     /// Parks the caller until the child has ended; a cancellation point once it has started. The child of a caller that
-    /// is killed runs on.
+    /// is killed runs on, and is reaped when it has ended.
     ///
     /// # Errors
     ///
     /// As [`Command::spawn`].
     pub fn status(&mut self) -> io::Result<ExitStatus> {
-        self.spawn()?.wait()
+        Reaped::new(self.spawn()?).wait()
     }
 
     /// The program; [`std::process::Command::get_program`].
@@ -206,11 +212,25 @@ impl Command {
     fn start(&mut self) -> io::Result<Child> {
         // The job owns what it works on, and gives it back. The hub itself could do it for one child; when many are
         // started at once, whoever is ready meanwhile would wait for all of them.
-        let mut command = mem::replace(&mut self.std, process::Command::new(""));
-        let (command, child) = threadpool::blocking_for_good(move || {
+        if !threadpool::is_for_pool() {
+            return self.std.spawn().map(Child::from);
+        }
+        let command = mem::replace(&mut self.std, process::Command::new(""));
+        let ours = Arc::new(Mutex::new(Some(command)));
+        let theirs = Arc::clone(&ours);
+        let started = threadpool::try_blocking_for_good(move || {
+            let mut command = theirs.lock().take().expect("a job runs once, or never");
             let child = command.spawn();
             (command, child)
         });
+        let (command, child) = match started {
+            Ok((command, child)) => (command, child),
+            Err(error) => {
+                make_room();
+                let command = ours.lock().take().expect("the job has not run");
+                (command, Err(error))
+            }
+        };
         self.std = command;
         child.map(Child::from)
     }

@@ -272,10 +272,11 @@ impl Input {
                 return Ok(read);
             }
             let mut buffer = std::mem::take(&mut self.buffer);
-            self.reading = Some(Job::start(move || {
+            // It may wait for ever: the wait above was for anybody who reads from the same terminal or pipe.
+            self.reading = Some(Job::start_apart(move || {
                 let read = read(&mut buffer);
                 (buffer, read)
-            }));
+            })?);
         }
         let job = self.reading.as_ref().expect("made above");
         let wait = Wait::new(WaitFor::Blocking, Deadline::Never);

@@ -15,10 +15,11 @@ fn the_next_reader_gets_what_was_read_for_one_that_gave_up() {
         let gate = Arc::new(Event::new());
         let theirs = Arc::clone(&gate);
         let mut input = Input::new();
-        input.reading = Some(Job::start(move || {
+        let job = Job::start(move || {
             theirs.wait();
             (b"kept".to_vec(), io::Result::Ok(4))
-        }));
+        });
+        input.reading = Some(job.unwrap());
         for _ in 0..2 {
             assert!(timeout(Duration::from_millis(5), || input.fill().map(<[u8]>::len)).is_err());
         }
