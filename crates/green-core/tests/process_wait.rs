@@ -250,6 +250,25 @@ fn children_that_are_slow_to_start_keep_no_other_from_starting() {
 }
 
 #[test]
+fn a_stream_that_is_a_file_is_read_to_its_end() {
+    let check = || {
+        let path = std::env::temp_dir().join(format!("green-stream-{}", std::process::id()));
+        std::fs::write(&path, "from a file").unwrap();
+        let mut child = shell("echo err >&2")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout = Some(OwnedFd::from(std::fs::File::open(&path).unwrap()).into());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.stdout, b"from a file");
+        assert_eq!(output.stderr, b"err\n");
+        std::fs::remove_file(&path).unwrap();
+    };
+    check();
+    run(check);
+}
+
+#[test]
 fn a_missing_program_is_not_found() {
     let check = || {
         let mut command = Command::new("/no/such/program");

@@ -49,18 +49,23 @@ impl Poller {
 
     /// Watches `fd` for everything, edge-triggered.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        let interest =
-            EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
-        Ok(epoll::add(
-            &self.epoll,
-            fd,
-            EventData::new_u64(token),
-            interest,
-        )?)
+        let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI;
+        self.add_for(interest, fd, token)
+    }
+
+    /// As [`Poller::add`], but not for room to write.
+    pub(crate) fn add_for_reading(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        self.add_for(EventFlags::IN | EventFlags::RDHUP, fd, token)
+    }
+
+    fn add_for(&self, interest: EventFlags, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        let data = EventData::new_u64(token);
+        let interest = interest | EventFlags::ET;
+        Ok(epoll::add(&self.epoll, fd, data, interest)?)
     }
 
     /// Stops watching `fd`.
-    pub(in crate::reactor) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 

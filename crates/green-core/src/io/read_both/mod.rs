@@ -1,13 +1,19 @@
 //! Reading two descriptors to their ends at once, so that whoever fills one never waits for us to read the other.
 
-use std::io;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use super::Io;
 use super::retry::would_block;
 use crate::reactor::Poller;
+use crate::threadpool;
 
 /// Reads what there is, in non-blocking mode, to its end.
 ///
@@ -21,24 +27,24 @@ pub(crate) fn read_both_to_end(from: [Option<OwnedFd>; 2]) -> io::Result<[Vec<u8
     }
     // A poller of two is itself a descriptor that a hub's poller can watch.
     let poller = Io::new(Poller::new()?);
-    for fd in streams.iter().filter_map(|stream| stream.fd.as_ref()) {
-        poller.get_ref().add(fd.as_fd(), 0)?;
+    for stream in &mut streams {
+        stream.watch(poller.get_ref())?;
     }
     while streams.iter().any(|stream| stream.fd.is_some()) {
-        poller.read_with(|| None, |_| read_what_there_is(&mut streams))?;
+        poller.read_with(|| None, |poller| read_what_there_is(poller, &mut streams))?;
     }
     Ok(streams.map(|stream| stream.content))
 }
 
-/// Reads once from each.
+/// Reads once from each that is not at its end; `poller` watches those.
 ///
 /// # Errors
 ///
 /// `WouldBlock`: there is nothing to read, from neither.
-fn read_what_there_is(streams: &mut [Stream; 2]) -> io::Result<()> {
+fn read_what_there_is(poller: &Poller, streams: &mut [Stream; 2]) -> io::Result<()> {
     let mut result = Err(io::ErrorKind::WouldBlock.into());
     for stream in streams {
-        let read = stream.read();
+        let read = stream.read(poller);
         if !would_block(&read) {
             read?;
             result = Ok(());
@@ -62,13 +68,33 @@ impl Stream {
         }
     }
 
+    /// Has `poller` watch it. What cannot be watched is a regular file, which is read at once.
+    fn watch(&mut self, poller: &Poller) -> io::Result<()> {
+        let Some(fd) = &self.fd else {
+            return Ok(());
+        };
+        match poller.add_for_reading(fd.as_fd(), 0) {
+            Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {}
+            result => return result,
+        }
+        if let Some(fd) = self.fd.take() {
+            self.content = threadpool::try_blocking(move || {
+                let mut content = Vec::new();
+                File::from(fd).read_to_end(&mut content).map(|_| content)
+            })??;
+        }
+        Ok(())
+    }
+
     /// Reads once.
-    fn read(&mut self) -> io::Result<()> {
+    fn read(&mut self, poller: &Poller) -> io::Result<()> {
         let Some(fd) = &self.fd else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
         self.content.reserve(CHUNK);
         if rustix::io::read(fd, spare_capacity(&mut self.content))? == 0 {
+            // A duplicate, of whoever has one, would keep it in the poller, with its end to report for ever.
+            poller.delete(fd.as_fd()).ok();
             self.fd = None;
         }
         Ok(())
