@@ -27,6 +27,10 @@ use crate::threadpool::{is_for_pool, try_blocking, try_blocking_masked};
 /// One `read` or `write` moves at most 1 MiB; one `write` to a FIFO at most 4 KiB, and not all of it waits for room. There
 /// is no `Read`, `Write` and `Seek` for `Arc<File>`, which only std can have; for `&File` there is.
 ///
+/// What was read from a FIFO, a terminal or a socket for a caller that was interrupted is kept for the next `read` of this
+/// `File` or a `try_clone` of it. Nobody finds it in the descriptor: it is gone with the last of them, also if that gives
+/// its descriptor away.
+///
 /// # Panics
 ///
 /// The descriptor is given away (`into_raw_fd`, `From`) by its number, unless an operation whose caller was interrupted is

@@ -10,7 +10,8 @@
 //! - *Poller*: everything else. The caller takes its turn among those who use this open file in this direction, waits until
 //!   the poller says that the operation will not wait, and has it done by an OS thread outside the pool; for
 //!   another process may be faster, and then it does wait. The job has the turn until it is done, so those of this
-//!   process never take from each other what the poller has promised them.
+//!   process never take from each other what the poller has promised them. What it has read for a caller that was
+//!   interrupted is kept for the next one ([`turn`](super::turn)).
 //!
 //! # Invariants
 //!
@@ -24,13 +25,13 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, FileType, OFlags, StatxFlags, fcntl_getfl, statx};
+use rustix::fs::{AtFlags, FileType, OFlags, StatxFlags, fcntl_getfl, statx, tell};
 use rustix::io::retry_on_intr;
 
 use super::line;
+use super::turn::{Filled, Turn, Turns};
 use crate::engine::make_room;
 use crate::io::Io;
-use crate::lock::Semaphore;
 use crate::threadpool::{is_for_pool, try_blocking, try_blocking_apart};
 
 /// How many bytes one operation moves at most.
@@ -49,7 +50,7 @@ pub(super) struct Handle {
     io: Io<fs::File>,
     /// What file it is, once that was asked.
     identity: Closing,
-    /// Who may use what the poller has promised.
+    /// Who may use what the poller has promised, and what is kept for the next reader.
     turns: Arc<Turns>,
     /// A buffer for the next job.
     buffer: Mutex<Vec<u8>>,
@@ -72,7 +73,7 @@ pub(super) enum Way {
     /// On an OS thread of the pool.
     Pool,
     /// Never, after the poller has said so.
-    Poller(Direction),
+    Poller,
 }
 
 /// What kind of file it is.
@@ -99,31 +100,12 @@ struct Identity {
     inode: Inode,
 }
 
-/// One turn for each direction.
-#[derive(Debug)]
-struct Turns {
-    read: Semaphore,
-    write: Semaphore,
-}
-
-impl Turns {
-    fn of(&self, direction: Direction) -> &Semaphore {
-        match direction {
-            Direction::Read => &self.read,
-            Direction::Write => &self.write,
-        }
-    }
-}
-
 impl Handle {
     pub(super) fn new(file: fs::File) -> Self {
         Self {
             io: Io::new(file),
             identity: Closing(OnceLock::new()),
-            turns: Arc::new(Turns {
-                read: Semaphore::new(1),
-                write: Semaphore::new(1),
-            }),
+            turns: Arc::new(Turns::new()),
             buffer: Mutex::default(),
         }
     }
@@ -177,7 +159,7 @@ impl Handle {
         }
         match self.identity().map(|identity| identity.kind) {
             Ok(Kind::Fifo | Kind::Other) if self.never_waits(direction) => Way::Inline,
-            Ok(Kind::Fifo | Kind::Other) => Way::Poller(direction),
+            Ok(Kind::Fifo | Kind::Other) => Way::Poller,
             Ok(Kind::Stored) | Err(_) => Self::way_of_stored(),
         }
     }
@@ -207,90 +189,110 @@ impl Handle {
     pub(super) fn most(&self, way: Way, asked: usize) -> usize {
         let is_fifo = self.identity().is_ok_and(|own| own.kind == Kind::Fifo);
         let most = match way {
-            Way::Poller(Direction::Write) if is_fifo => MOST_TO_FIFO,
+            Way::Poller if is_fifo => MOST_TO_FIFO,
             _ => MOST,
         };
         asked.min(most)
     }
 
-    /// Has `op` done in this way.
+    /// Whether there is something that was read and that nobody was given yet.
+    pub(super) fn has_kept(&self) -> bool {
+        self.turns.has_kept()
+    }
+
+    /// Whether a read moves an offset, and a seek gets back what was read.
+    pub(super) fn has_offset(&self) -> bool {
+        // That of a device that ignores seeks stays zero.
+        tell(self.file()).is_ok_and(|offset| offset > 0)
+    }
+
+    /// Has `op` read `asked` bytes, or fewer; `None` if the caller is to do so itself, for it need not wait.
     ///
     /// # Errors
     ///
     /// The poller cannot watch the file, or the system refuses an OS thread.
-    pub(super) fn run<R: Send + 'static>(
-        self: &Arc<Self>,
-        way: Way,
-        op: impl FnOnce(&fs::File) -> R + Send + 'static,
-    ) -> io::Result<R> {
-        let own = Arc::clone(self);
-        match way {
-            Way::Inline => Ok(op(self.file())),
-            Way::Pool => try_blocking(move || op(own.file())),
-            Way::Poller(direction) => {
-                let turn = Turn::take(&self.turns, direction);
-                self.wait(direction)?;
-                try_blocking_apart(move || {
-                    let _turn = turn;
-                    op(own.file())
-                })
-            }
-        }
-    }
-
-    /// Waits until an operation in this direction does not wait.
-    fn wait(&self, direction: Direction) -> io::Result<()> {
-        match direction {
-            Direction::Read => {
-                let flags = PollFlags::IN | PollFlags::RDHUP;
-                self.io.read_with(|| None, |file| ready(file, flags))
-            }
-            Direction::Write => {
-                let flags = PollFlags::OUT;
-                self.io.write_with(|| None, |file| ready(file, flags))
-            }
-        }
-    }
-
-    /// Has `op` fill a buffer of `asked` bytes, or fewer; returns the buffer, and how many bytes of it are filled.
-    pub(super) fn fill(
+    pub(super) fn read(
         self: &Arc<Self>,
         way: Way,
         asked: usize,
         op: impl FnOnce(&fs::File, &mut [u8]) -> io::Result<usize> + Send + 'static,
-    ) -> io::Result<(Vec<u8>, usize)> {
+    ) -> io::Result<Option<Filled>> {
         let asked = asked.min(MOST);
-        let mut buffer = self.take_buffer();
-        if buffer.len() < asked {
-            buffer = vec![0; asked];
+        let filled = match way {
+            Way::Inline if asked == 0 => None,
+            Way::Inline => self.kept(),
+            Way::Pool => {
+                let (empty, buffer) = (Filled::without_turn(self), self.take_buffer(asked));
+                Some(try_blocking(move || empty.fill(buffer, asked, op))?)
+            }
+            Way::Poller => {
+                let turn = Turn::take(&self.turns, Direction::Read);
+                let mut filled = Filled::in_turn(self, turn);
+                if filled.is_empty() {
+                    let flags = PollFlags::IN | PollFlags::RDHUP;
+                    self.io.read_with(|| None, |file| ready(file, flags))?;
+                    let buffer = self.take_buffer(asked);
+                    filled = try_blocking_apart(move || filled.fill(buffer, asked, op))?;
+                }
+                Some(filled)
+            }
+        };
+        Ok(filled)
+    }
+
+    /// What is kept, if there is any and nobody else is about to be given it.
+    fn kept(self: &Arc<Self>) -> Option<Filled> {
+        if !self.has_kept() {
+            return None;
         }
-        self.run(way, move |file| {
-            let n = op(file, &mut buffer[..asked])?;
-            Ok((buffer, n))
-        })?
+        let turn = Turn::try_take(&self.turns, Direction::Read)?;
+        Some(Filled::in_turn(self, turn)).filter(|filled| !filled.is_empty())
     }
 
     /// Has `op` write what `gather` puts into a buffer.
-    pub(super) fn drain(
+    ///
+    /// # Errors
+    ///
+    /// The poller cannot watch the file, or the system refuses an OS thread.
+    pub(super) fn write(
         self: &Arc<Self>,
         way: Way,
         gather: impl FnOnce(&mut Vec<u8>),
         op: impl FnOnce(&fs::File, &[u8]) -> io::Result<usize> + Send + 'static,
     ) -> io::Result<usize> {
-        let mut buffer = self.take_buffer();
+        let mut buffer = self.take_buffer(0);
         buffer.clear();
         gather(&mut buffer);
-        let (buffer, result) = self.run(way, move |file| {
-            let result = op(file, &buffer);
+        let own = Arc::clone(self);
+        let write = move || {
+            let result = op(own.file(), &buffer);
             (buffer, result)
-        })?;
+        };
+        let (buffer, result) = match way {
+            Way::Inline => write(),
+            Way::Pool => try_blocking(write)?,
+            Way::Poller => {
+                let turn = Turn::take(&self.turns, Direction::Write);
+                let flags = PollFlags::OUT;
+                self.io.write_with(|| None, |file| ready(file, flags))?;
+                try_blocking_apart(move || {
+                    let _turn = turn;
+                    write()
+                })?
+            }
+        };
         self.keep_buffer(buffer);
         result
     }
 
-    fn take_buffer(&self) -> Vec<u8> {
+    /// A buffer of at least `len` bytes.
+    fn take_buffer(&self, len: usize) -> Vec<u8> {
         make_room();
-        std::mem::take(&mut *self.buffer.lock())
+        let buffer = std::mem::take(&mut *self.buffer.lock());
+        if buffer.len() < len {
+            return vec![0; len];
+        }
+        buffer
     }
 
     /// Keeps a buffer for the next operation.
@@ -320,28 +322,6 @@ impl Handle {
             let result = own.file().read_to_string(&mut all);
             (all, result)
         })
-    }
-}
-
-/// The turn of one caller, or of its job.
-struct Turn {
-    turns: Arc<Turns>,
-    direction: Direction,
-}
-
-impl Turn {
-    fn take(turns: &Arc<Turns>, direction: Direction) -> Self {
-        turns.of(direction).acquire().forget();
-        Self {
-            turns: Arc::clone(turns),
-            direction,
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.turns.of(self.direction).release();
     }
 }
 

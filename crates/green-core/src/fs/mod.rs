@@ -22,7 +22,7 @@
 //! | std | here | differences |
 //! |---|---|---|
 //! | the functions | the same | a caller that is interrupted leaves at once; what it asked for is done all the same |
-//! | `fs::File` | [`File`] | one `read` or `write` moves at most 1 MiB; no `Read`, `Write` and `Seek` for `Arc<File>`, which only std can have; `is_terminal` is inherent |
+//! | `fs::File` | [`File`] | what was read for an interrupted caller from a file without an offset is kept for the next `read`; one `read` or `write` moves at most 1 MiB; no `Read`, `Write` and `Seek` for `Arc<File>`, which only std can have; `is_terminal` is inherent |
 //! | `fs::OpenOptions` | [`OpenOptions`] | none |
 //! | `fs::DirBuilder` | [`DirBuilder`] | none |
 //! | `fs::{ReadDir, DirEntry}` | [`ReadDir`], [`DirEntry`] | entries are read 128 at a time |
@@ -40,6 +40,11 @@
 //! afterwards it is open whether a file was renamed, a write was done, or a read has moved the file's offset: seek before
 //! going on with the same file. Every job owns what it works on: the descriptor stays open, and no buffer of the caller is
 //! touched, until it is done.
+//!
+//! What has no offset cannot be sought: a FIFO, a terminal, a socket. There the result of a `read` is kept, and the next
+//! `read` of the same [`File`], or of a clone, waits for it and gets it, in parts if its buffer is shorter; an end and an
+//! error are results, too. `read_exact`, `read_to_end` and the like are several reads: what those before the interrupted
+//! one had read is in the caller's buffer, and with `read_to_string` it is gone.
 //!
 //! # What may wait for somebody else
 //!
@@ -61,6 +66,7 @@ mod open_options;
 #[expect(unsafe_code, reason = "`FromRawFd` has an unsafe function")]
 mod raw;
 mod transfer;
+mod turn;
 pub mod unix;
 
 pub use std::fs::{FileTimes, FileType, Metadata, Permissions, TryLockError};

@@ -5,43 +5,28 @@ use std::os::unix::fs::FileExt;
 
 use super::File;
 use super::handle::{Direction, Handle, Way};
+use super::turn::Filled;
 
 impl Read for &File {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let way = self.handle.way(Direction::Read, buf.len());
-        if way == Way::Inline {
-            return self.handle.file().read(buf);
+        match self.filled(buf.len())? {
+            None => self.handle.file().read(buf),
+            Some(filled) => filled.give(|bytes| bytes.read(buf)),
         }
-        let read = |mut file: &std::fs::File, buf: &mut [u8]| file.read(buf);
-        let (filled, n) = self.handle.fill(way, buf.len(), read)?;
-        buf[..n].copy_from_slice(&filled[..n]);
-        self.handle.keep_buffer(filled);
-        Ok(n)
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let asked = total(bufs);
-        let way = self.handle.way(Direction::Read, asked);
-        if way == Way::Inline {
-            return self.handle.file().read_vectored(bufs);
+        match self.filled(total(bufs))? {
+            None => self.handle.file().read_vectored(bufs),
+            Some(filled) => filled.give(|bytes| bytes.read_vectored(bufs)),
         }
-        let read = |mut file: &std::fs::File, buf: &mut [u8]| file.read(buf);
-        let (filled, n) = self.handle.fill(way, asked, read)?;
-        let mut rest = &filled[..n];
-        for buf in bufs {
-            let (here, later) = rest.split_at(buf.len().min(rest.len()));
-            buf[..here.len()].copy_from_slice(here);
-            rest = later;
-        }
-        self.handle.keep_buffer(filled);
-        Ok(n)
     }
 
-    /// Reads all that there is, a regular file in one go. If the caller is interrupted, what was read is lost.
+    /// Reads all that there is, a regular file in one go; if the caller is interrupted, nothing of that is in `buf`.
     fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
         match self.handle.way(Direction::Read, usize::MAX) {
-            Way::Inline => self.handle.file().read_to_end(buf),
-            Way::Poller(_) => Piecewise(self).read_to_end(buf),
+            Way::Inline if !self.handle.has_kept() => self.handle.file().read_to_end(buf),
+            Way::Inline | Way::Poller => Piecewise(self).read_to_end(buf),
             Way::Pool => {
                 let (all, result) = self.handle.read_to_end()?;
                 if buf.is_empty() {
@@ -57,8 +42,8 @@ impl Read for &File {
     /// As `read_to_end`.
     fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
         match self.handle.way(Direction::Read, usize::MAX) {
-            Way::Inline => self.handle.file().read_to_string(buf),
-            Way::Poller(_) => Piecewise(self).read_to_string(buf),
+            Way::Inline if !self.handle.has_kept() => self.handle.file().read_to_string(buf),
+            Way::Inline | Way::Poller => Piecewise(self).read_to_string(buf),
             Way::Pool => {
                 let (all, result) = self.handle.read_to_string()?;
                 if buf.is_empty() {
@@ -81,7 +66,7 @@ impl Write for &File {
         let some = &buf[..self.handle.most(way, buf.len())];
         let gather = |all: &mut Vec<u8>| all.extend_from_slice(some);
         self.handle
-            .drain(way, gather, |mut file, all| file.write(all))
+            .write(way, gather, |mut file, all| file.write(all))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -97,7 +82,7 @@ impl Write for &File {
             }
         };
         self.handle
-            .drain(way, gather, |mut file, all| file.write(all))
+            .write(way, gather, |mut file, all| file.write(all))
     }
 
     /// There is nothing to flush.
@@ -159,10 +144,10 @@ impl FileExt for File {
             return self.handle.file().read_at(buf, offset);
         }
         let read = move |file: &std::fs::File, buf: &mut [u8]| file.read_at(buf, offset);
-        let (filled, n) = self.handle.fill(way, buf.len(), read)?;
-        buf[..n].copy_from_slice(&filled[..n]);
-        self.handle.keep_buffer(filled);
-        Ok(n)
+        match self.handle.read(way, buf.len(), read)? {
+            None => Ok(0),
+            Some(filled) => filled.give(|bytes| bytes.read(buf)),
+        }
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
@@ -173,7 +158,15 @@ impl FileExt for File {
         let some = &buf[..self.handle.most(way, buf.len())];
         let gather = |all: &mut Vec<u8>| all.extend_from_slice(some);
         let write = move |file: &std::fs::File, all: &[u8]| file.write_at(all, offset);
-        self.handle.drain(way, gather, write)
+        self.handle.write(way, gather, write)
+    }
+}
+
+impl File {
+    /// Reads `asked` bytes, or fewer; `None` if the caller is to do so itself, for it need not wait.
+    fn filled(&self, asked: usize) -> io::Result<Option<Filled>> {
+        let way = self.handle.way(Direction::Read, asked);
+        self.handle.read(way, asked, |mut file, buf| file.read(buf))
     }
 }
 
