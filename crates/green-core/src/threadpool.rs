@@ -185,6 +185,8 @@ pub(crate) fn is_for_pool() -> bool {
 /// block, or panic.
 pub(crate) struct Job<T: Send + 'static> {
     done: Arc<Monitor<Done<T>>>,
+    /// Whose OS threads do it.
+    pool: &'static Pool,
 }
 
 /// What the work came to.
@@ -232,7 +234,7 @@ impl<T: Send + 'static> Job<T> {
             wake(next);
         };
         match pool.run(Box::new(work)) {
-            Ok(()) => Ok(Self { done }),
+            Ok(()) => Ok(Self { done, pool }),
             Err(Refused { error, .. }) => Err(error),
         }
     }
@@ -261,7 +263,7 @@ impl<T: Send + 'static> Drop for Job<T> {
         let result = done.result.take();
         drop(done);
         if let Some(result) = result
-            && let Err(Refused { work, .. }) = POOL.run(Box::new(move || drop(result)))
+            && let Err(Refused { work, .. }) = self.pool.run(Box::new(move || drop(result)))
         {
             run_to_its_end(work);
         }
