@@ -7,7 +7,7 @@ use crate::interrupt::{self, OrRaise};
 use crate::park::Interrupt;
 use crate::sched::WaitFor;
 use crate::sched::control::{Control, label};
-use crate::sched::record::Payload;
+use crate::sched::record::{Owner, Payload};
 use crate::sched::registry::Registry;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
@@ -213,10 +213,10 @@ impl<T> Packet<T> {
 }
 
 impl<T: 'static> Payload for Packet<T> {
-    fn overflowed(&self, control: &Control) {
+    fn overflowed(record: &Owner<Self>) {
         // One that was killed before it ran has ended, while its closure was dropped.
-        if !control.is_finished() {
-            self.publish(control, Err(Failure::StackOverflow));
+        if !record.control().is_finished() {
+            record.publish(record.control(), Err(Failure::StackOverflow));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{Greenlet, local};
 use crate::engine::make_room;
 use crate::error::Failure;
 use crate::sched::control::{Control, Identity, Mobility};
-use crate::sched::record::{self, SendRunner};
+use crate::sched::record::{self, Owner, SendRunner};
 use crate::sched::registry::MIGRATING;
 use crate::sched::waiter::Waiter;
 use crate::sched::{self, HubShared, Local, Message, Work, count, placement};
@@ -246,14 +246,14 @@ pub(crate) fn run_migrating(runner: SendRunner, waiter: &'static Waiter) {
 }
 
 /// What a green thread runs: `f`, and the publication of its result.
-fn body<F, T>(f: F) -> impl FnOnce(&Control, &Packet<T>)
+fn body<F, T>(f: F) -> impl FnOnce(&Owner<Packet<T>>)
 where
     F: FnOnce() -> T,
 {
-    move |control, packet| {
+    move |record| {
         let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
         let ended = catch_unwind(local::end);
-        packet.publish(control, result);
+        record.publish(record.control(), result);
         if let Err(payload) = ended {
             // Reported by whoever runs this: nobody is left to be told of it.
             resume_unwind(payload);

@@ -40,15 +40,17 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use super::control::Control;
 use super::memory;
 
-/// What a green thread runs: a closure that is given its own records.
-pub(crate) trait Body<P>: FnOnce(&Control, &P) + 'static {}
+/// What a green thread runs: a closure that is given its own record.
+pub(crate) trait Body<P>: FnOnce(&Owner<P>) + 'static {}
 
-impl<P, F: FnOnce(&Control, &P) + 'static> Body<P> for F {}
+impl<P, F: FnOnce(&Owner<P>) + 'static> Body<P> for F {}
 
 /// What a green thread leaves behind.
 pub(crate) trait Payload: 'static {
-    /// Its stack overflowed: it will not come to an end by itself.
-    fn overflowed(&self, control: &Control);
+    /// The stack of the green thread whose record this is overflowed: it will not come to an end by itself.
+    fn overflowed(record: &Owner<Self>)
+    where
+        Self: Sized;
 }
 
 /// The start of every record.
@@ -120,7 +122,21 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
         let body = unsafe { &mut *record.body.get() };
         // SAFETY: it is there; it is taken here, and never touched again.
         let body = unsafe { ManuallyDrop::take(body) };
-        body(&record.inner.header.control, &record.inner.payload);
+        // SAFETY: by the caller, and the caller stays counted until the body is done.
+        let owner = unsafe { Self::borrow(header) };
+        body(&owner);
+    }
+
+    /// The owner as which the caller is counted.
+    ///
+    /// # Safety
+    ///
+    /// `header` is that of a record of this type, and the caller is counted as an owner for as long as it uses this.
+    unsafe fn borrow(header: NonNull<Header>) -> ManuallyDrop<Owner<P>> {
+        ManuallyDrop::new(Owner {
+            inner: header.cast(),
+            owns: PhantomData,
+        })
     }
 
     /// # Safety
@@ -139,9 +155,9 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
     ///
     /// `header` is that of a record of this type, and the caller is counted as an owner.
     unsafe fn overflowed(header: NonNull<Header>) {
-        // SAFETY: a record of this type, by the caller; alive, because the caller is counted.
-        let inner = unsafe { header.cast::<Inner<P>>().as_ref() };
-        inner.payload.overflowed(&inner.header.control);
+        // SAFETY: by the caller.
+        let owner = unsafe { Self::borrow(header) };
+        P::overflowed(&owner);
     }
 
     /// # Safety

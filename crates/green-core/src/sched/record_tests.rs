@@ -15,11 +15,11 @@ use super::{HubShared, registry::Registry};
 struct Counted(Arc<AtomicUsize>);
 
 impl Payload for Counted {
-    fn overflowed(&self, _: &Control) {}
+    fn overflowed(_: &Owner<Self>) {}
 }
 
 impl Payload for () {
-    fn overflowed(&self, _: &Control) {}
+    fn overflowed(_: &Owner<Self>) {}
 }
 
 impl Drop for Counted {
@@ -32,7 +32,7 @@ impl Drop for Counted {
 struct Explosive(AtomicBool);
 
 impl Payload for Explosive {
-    fn overflowed(&self, _: &Control) {}
+    fn overflowed(_: &Owner<Self>) {}
 }
 
 impl Drop for Explosive {
@@ -72,9 +72,9 @@ impl Parts {
         let (owner, runner, listed) = new(
             control(),
             Counted(Arc::clone(&payload)),
-            move |control: &Control, _: &Counted| {
+            move |own: &Owner<Counted>| {
                 let _in_body = in_body;
-                assert_eq!(control.name(), Some("a name"));
+                assert_eq!(own.control().name(), Some("a name"));
                 runs.fetch_add(1, Ordering::Relaxed);
             },
         );
@@ -157,8 +157,7 @@ fn owners_can_be_cloned_and_let_go_anywhere() {
 fn the_runner_of_a_local_body_does_not_travel() {
     let rc = std::rc::Rc::new(());
     let theirs = std::rc::Rc::clone(&rc);
-    let (owner, runner, _listed) =
-        new_local(control(), (), move |_: &Control, (): &()| drop(theirs));
+    let (owner, runner, _listed) = new_local(control(), (), move |_: &Owner<()>| drop(theirs));
     let runner = runner.into_sendable().expect_err("its body is not `Send`");
     runner.begin().run();
     assert_eq!(std::rc::Rc::strong_count(&rc), 1);
@@ -176,13 +175,13 @@ fn the_runner_of_a_local_body_does_not_travel() {
 fn destructors_that_panic_leave_nothing_behind() {
     // What is left is what the leak checker of a sanitizer build would find; here: nothing is dropped twice.
     let armed = || Explosive(AtomicBool::new(true));
-    let (owner, runner, listed) = new_local(control(), armed(), |_: &Control, _: &Explosive| ());
+    let (owner, runner, listed) = new_local(control(), armed(), |_: &Owner<Explosive>| ());
     drop(runner);
     assert!(catch_unwind(AssertUnwindSafe(|| drop(owner))).is_err());
     assert_eq!(listed.name(), Some("a name"));
 
     let in_body = armed();
-    let (owner, runner, _listed) = new_local(control(), (), move |_: &Control, (): &()| {
+    let (owner, runner, _listed) = new_local(control(), (), move |_: &Owner<()>| {
         drop(in_body);
     });
     assert!(catch_unwind(AssertUnwindSafe(|| drop(runner))).is_err());
