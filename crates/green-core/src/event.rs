@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::interrupt::OrRaise;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
+use crate::waitable::{Waitable, Watcher, Watchers};
 use crate::waitq::{Monitor, Wait, WaitQueue};
 
 /// A flag that any number of callers can wait for.
@@ -33,6 +34,8 @@ pub struct Event {
 struct State {
     set: bool,
     waiting: WaitQueue,
+    /// Who waits for it among others.
+    watchers: Watchers,
 }
 
 impl Event {
@@ -42,6 +45,7 @@ impl Event {
             state: Monitor::new(State {
                 set: false,
                 waiting: WaitQueue::new(),
+                watchers: Watchers::new(),
             }),
         }
     }
@@ -53,8 +57,15 @@ impl Event {
 
     /// Sets it, and releases everyone who waits.
     pub fn set(&self) {
-        self.state
-            .notify_all(|state| &mut state.waiting, |state| state.set = true);
+        let mut watchers = Vec::new();
+        self.state.notify_all(
+            |state| &mut state.waiting,
+            |state| {
+                state.set = true;
+                watchers = state.watchers.take();
+            },
+        );
+        watchers.iter().for_each(Watcher::tell);
     }
 
     /// Unsets it. Those whom an earlier `set` released stay released.
@@ -89,6 +100,24 @@ impl Event {
             |state| state.set.then_some(()),
         );
         released.or_raise().is_some()
+    }
+}
+
+/// Ready when it is set, or has been set since the wait began.
+impl Waitable for Event {
+    fn watch(&self, watcher: &Watcher) {
+        let mut state = self.state.lock();
+        if !state.set {
+            state.watchers.add(watcher);
+            return;
+        }
+        drop(state);
+        watcher.tell();
+    }
+
+    fn unwatch(&self, watcher: &Watcher) {
+        let removed = self.state.lock().watchers.remove(watcher);
+        drop(removed);
     }
 }
 

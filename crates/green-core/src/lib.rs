@@ -17,7 +17,7 @@
 //! # The parts
 //!
 //! - [`spawn`], [`spawn_local`], [`spawn_later`], [`Builder`], [`run`]: make green threads. [`Greenlet`]:
-//!   their handle. [`joinall`], [`killall`]: several at once.
+//!   their handle. [`joinall`], [`killall`]: several at once. [`wait`], [`iwait`]: any mix of green threads and other things.
 //! - [`sleep`], [`yield_now`], [`timeout()`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
@@ -95,6 +95,8 @@ mod threadpool;
 mod time;
 #[cfg(not(green_loom))]
 mod timeout;
+#[cfg(not(green_loom))]
+mod waitable;
 #[expect(unsafe_code, reason = "links the waiters: see the rules in list.rs")]
 mod waitq;
 
@@ -135,8 +137,9 @@ pub use debug::{StackUsage, Stats, dump, stack_usage, stats};
 pub use error::{AlreadyStarted, Elapsed, Failure, Panic};
 #[cfg(not(green_loom))]
 pub use greenlet::{
-    Builder, Current, Greenlet, getcurrent, joinall, joinall_raise, joinall_timeout, killall,
-    killall_timeout, local, run, spawn, spawn_later, spawn_local,
+    Builder, Current, Greenlet, JoinAll, LinkId, getcurrent, joinall, joinall_raise,
+    joinall_timeout, killall, killall_nowait, killall_timeout, local, run, spawn, spawn_later,
+    spawn_local,
 };
 #[cfg(not(green_loom))]
 pub use switch_hook::SwitchHook;
@@ -146,3 +149,5 @@ pub use threadpool::{blocking, try_blocking};
 pub use time::{sleep, sleep_until, yield_now};
 #[cfg(not(green_loom))]
 pub use timeout::{mask_kill, no_park, timeout};
+#[cfg(not(green_loom))]
+pub use waitable::{IWait, Waitable, Watcher, iwait, wait, wait_count, wait_timeout};

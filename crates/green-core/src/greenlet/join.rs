@@ -1,18 +1,13 @@
 //! Waiting for several green threads.
 
 use std::borrow::Borrow;
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Greenlet;
-use super::packet::Watch;
 use crate::error::Failure;
-use crate::interrupt::OrRaise;
-use crate::sched::WaitFor;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
-use crate::waitq::{Monitor, Wait, WaitQueue, wake};
+use crate::waitable::{Waitable, iwait};
 
 /// Waits until all of them have ended; returns them in the order in which they did.
 ///
@@ -54,25 +49,107 @@ pub fn joinall_timeout<T, G: Borrow<Greenlet<T>>>(
 pub fn joinall_raise<T, G: Borrow<Greenlet<T>>>(
     greenlets: impl IntoIterator<Item = G>,
 ) -> Result<Vec<Greenlet<T>>, Failure> {
-    let greenlets: Vec<Greenlet<T>> = greenlets.into_iter().map(|g| g.borrow().clone()).collect();
-    let ends = Arc::new(Ends(Monitor::new((VecDeque::new(), WaitQueue::new()))));
-    let watcher: Arc<dyn Watch> = ends.clone();
-    let _unwatch = Unwatch {
-        greenlets: &greenlets,
-        watcher: &watcher,
-    };
-    for (index, greenlet) in greenlets.iter().enumerate() {
-        greenlet.record.watch(&watcher, index);
+    JoinAll::new().raise(greenlets)
+}
+
+/// [`joinall`] with more than one of gevent's options.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use green_core::JoinAll;
+///
+/// let slow = green_core::spawn(|| green_core::sleep(Duration::from_secs(600)));
+/// let quick = green_core::spawn(|| ());
+/// let first = JoinAll::new().count(1).timeout(Duration::from_secs(10)).raise([&slow, &quick])?;
+/// assert_eq!(first[0].id(), quick.id());
+/// slow.kill();
+/// # Ok::<(), green_core::Failure>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "it does nothing until `join` or `raise`"]
+pub struct JoinAll {
+    timeout: Option<Duration>,
+    count: Option<usize>,
+}
+
+impl JoinAll {
+    /// Waits for all, for ever.
+    pub fn new() -> Self {
+        Self::default()
     }
-    let mut ended = Vec::with_capacity(greenlets.len());
-    while ended.len() < greenlets.len() {
-        let greenlet = &greenlets[ends.next()];
-        match greenlet.record.failure() {
-            None | Some(Failure::Killed) => ended.push(greenlet.clone()),
-            Some(failure) => return Err(failure),
+
+    /// Waits at most `timeout`.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self {
+            timeout: Some(timeout),
+            ..self
         }
     }
-    Ok(ended)
+
+    /// Waits until `count` of them have ended.
+    pub fn count(self, count: usize) -> Self {
+        Self {
+            count: Some(count),
+            ..self
+        }
+    }
+
+    /// Waits; returns those that have ended, in that order.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller; a cancellation point.
+    pub fn join<T, G: Borrow<Greenlet<T>>>(
+        self,
+        greenlets: impl IntoIterator<Item = G>,
+    ) -> Vec<Greenlet<T>> {
+        let mut ended = Vec::new();
+        self.each(greenlets, |greenlet| {
+            ended.push(greenlet.clone());
+            Ok(())
+        })
+        .unwrap_or_default();
+        ended
+    }
+
+    /// As [`JoinAll::join`], until the first one fails; the others run on. Being killed is not a failure.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, in the order of the ends. One that comes after the count or the time is not seen.
+    pub fn raise<T, G: Borrow<Greenlet<T>>>(
+        self,
+        greenlets: impl IntoIterator<Item = G>,
+    ) -> Result<Vec<Greenlet<T>>, Failure> {
+        let mut ended = Vec::new();
+        self.each(greenlets, |greenlet| match greenlet.exception() {
+            Some(failure) => Err(failure),
+            None => {
+                ended.push(greenlet.clone());
+                Ok(())
+            }
+        })?;
+        Ok(ended)
+    }
+
+    /// Calls `f` with each one that ends, until it fails.
+    fn each<T, G: Borrow<Greenlet<T>>>(
+        self,
+        greenlets: impl IntoIterator<Item = G>,
+        mut f: impl FnMut(&Greenlet<T>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let greenlets: Vec<Greenlet<T>> =
+            greenlets.into_iter().map(|g| g.borrow().clone()).collect();
+        let objects: Vec<&dyn Waitable> = greenlets.iter().map(|greenlet| greenlet as _).collect();
+        let mut ends = iwait(&objects);
+        if let Some(timeout) = self.timeout {
+            ends = ends.timeout(timeout);
+        }
+        ends.take(self.count.unwrap_or(usize::MAX))
+            .try_for_each(|index| f(&greenlets[index]))
+    }
 }
 
 fn join_until<T, G: Borrow<Greenlet<T>>>(
@@ -89,44 +166,4 @@ fn join_until<T, G: Borrow<Greenlet<T>>>(
     }
     greenlets.sort_by_key(|greenlet| greenlet.control().order());
     greenlets
-}
-
-/// The ends of several green threads, in order.
-#[derive(Debug)]
-struct Ends(Monitor<(VecDeque<usize>, WaitQueue)>);
-
-impl Ends {
-    /// Waits for the next end.
-    fn next(&self) -> usize {
-        let wait = Wait::new(WaitFor::Join, Deadline::Never);
-        let next = self
-            .0
-            .wait(wait, |(_, queue)| queue, |(ends, _)| ends.pop_front());
-        next.or_raise()
-            .expect("a wait without a deadline does not time out")
-    }
-}
-
-impl Watch for Ends {
-    fn ended(&self, index: usize) {
-        let mut inner = self.0.lock();
-        inner.0.push_back(index);
-        let next = inner.1.notify_one();
-        drop(inner);
-        wake(next);
-    }
-}
-
-/// Takes the watcher back on every way out.
-struct Unwatch<'a, T> {
-    greenlets: &'a [Greenlet<T>],
-    watcher: &'a Arc<dyn Watch>,
-}
-
-impl<T> Drop for Unwatch<'_, T> {
-    fn drop(&mut self) {
-        for greenlet in self.greenlets {
-            greenlet.record.unwatch(self.watcher);
-        }
-    }
 }

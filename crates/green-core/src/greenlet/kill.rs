@@ -7,6 +7,7 @@ use std::borrow::Borrow;
 use std::time::Duration;
 
 use super::Greenlet;
+use super::packet::Packet;
 use crate::engine::make_room;
 use crate::error::Failure;
 use crate::interrupt;
@@ -25,7 +26,7 @@ impl<T> Greenlet<T> {
     pub fn kill_nowait(&self) {
         make_room();
         if self.control().kill_new() {
-            self.record.publish(self.control(), Err(Failure::Killed));
+            Packet::publish(&self.record, Err(Failure::Killed));
             if let Some(hub) = sched::hubs().get(self.control().hub()) {
                 // It may stand in the hub's timers: its closure need not wait until then.
                 hub.send(Message::CancelStart(self.control().id().get()));
@@ -89,10 +90,21 @@ pub fn killall_timeout<T, G: Borrow<Greenlet<T>>>(
     kill_every(greenlets, Deadline::after(timeout))
 }
 
+/// As [`killall`], without waiting.
+pub fn killall_nowait<T, G: Borrow<Greenlet<T>>>(greenlets: impl IntoIterator<Item = G>) {
+    ask_every(greenlets);
+}
+
 fn kill_every<T, G: Borrow<Greenlet<T>>>(
     greenlets: impl IntoIterator<Item = G>,
     deadline: Deadline,
 ) -> bool {
+    ask_every(greenlets)
+        .iter()
+        .all(|greenlet| greenlet.borrow().record.wait(deadline, Mode::Interruptible))
+}
+
+fn ask_every<T, G: Borrow<Greenlet<T>>>(greenlets: impl IntoIterator<Item = G>) -> Vec<G> {
     let greenlets: Vec<G> = greenlets.into_iter().collect();
     // First those that have not started, so that one that dies cannot let another start.
     for greenlet in &greenlets {
@@ -105,8 +117,6 @@ fn kill_every<T, G: Borrow<Greenlet<T>>>(
         greenlet.borrow().kill_nowait();
     }
     greenlets
-        .iter()
-        .all(|greenlet| greenlet.borrow().record.wait(deadline, Mode::Interruptible))
 }
 
 /// Asks a green thread that has started to die.

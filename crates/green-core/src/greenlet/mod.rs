@@ -11,6 +11,7 @@ mod builder;
 mod current;
 mod join;
 mod kill;
+mod link;
 pub mod local;
 mod packet;
 mod spawn;
@@ -28,8 +29,9 @@ use packet::Packet;
 
 pub use builder::Builder;
 pub use current::{Current, getcurrent};
-pub use join::{joinall, joinall_raise, joinall_timeout};
-pub use kill::{killall, killall_timeout};
+pub use join::{JoinAll, joinall, joinall_raise, joinall_timeout};
+pub use kill::{killall, killall_nowait, killall_timeout};
+pub use link::LinkId;
 pub(crate) use spawn::{migrating, run_migrating};
 pub use spawn::{run, spawn, spawn_later, spawn_local};
 
@@ -111,6 +113,32 @@ impl<T> Greenlet<T> {
     {
         let result = self.record.get(Deadline::after(timeout));
         result.unwrap_or(Err(Failure::TimedOut(Elapsed { after: timeout })))
+    }
+
+    /// A clone of its value, if it has ended; `None` if not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Greenlet::get`].
+    pub fn try_get(&self) -> Option<Result<T, Failure>>
+    where
+        T: Clone,
+    {
+        self.ready().then(|| self.get())
+    }
+
+    /// A clone of its value, if it has ended with one that was not moved out.
+    pub fn value(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.try_get()?.ok()
+    }
+
+    /// Its failure, if it has ended with one; being killed is not one.
+    pub fn exception(&self) -> Option<Failure> {
+        let failure = self.record.failure()?;
+        (!matches!(failure, Failure::Killed)).then_some(failure)
     }
 
     /// Waits until it has ended and moves its value out; other handles then get [`Failure::Taken`].

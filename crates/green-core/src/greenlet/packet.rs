@@ -1,17 +1,18 @@
 //! What a green thread leaves behind: its result, and who waits for it.
 
-use std::sync::Arc;
-
+use super::Greenlet;
+use super::link::{Callback, Link, LinkId, Links, Place, Step};
 use crate::error::Failure;
 use crate::interrupt::{self, OrRaise};
 use crate::park::Interrupt;
 use crate::sched::WaitFor;
-use crate::sched::control::{Control, label};
+use crate::sched::control::label;
 use crate::sched::record::{Owner, Payload};
 use crate::sched::registry::Registry;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
-use crate::waitq::{Monitor, Wait, WaitQueue};
+use crate::waitable::Watcher;
+use crate::waitq::{Mark, Monitor, Wait, WaitQueue};
 
 /// See the module documentation.
 pub(crate) struct Packet<T> {
@@ -20,9 +21,8 @@ pub(crate) struct Packet<T> {
 
 struct Inner<T> {
     outcome: Outcome<T>,
-    /// Who wants to be told of the end, and by what number.
-    /// Boxed, because most have none.
-    watchers: Option<Box<Watchers>>,
+    /// What is to happen at the end. Boxed, because most have none; never empty.
+    links: Option<Box<Links<T>>>,
     /// Who waits for the end, or for the value to be back.
     waiting: WaitQueue,
 }
@@ -56,29 +56,21 @@ impl Failed {
     }
 }
 
-/// Who wants to be told of the end, and by what number.
-#[derive(Default)]
-struct Watchers(Vec<(Arc<dyn Watch>, usize)>);
-
-/// Somebody who wants to be told that a green thread has ended.
-pub(super) trait Watch: Send + Sync {
-    /// The one registered under `index` has ended. Must neither wait nor panic.
-    fn ended(&self, index: usize);
-}
-
 impl<T> Packet<T> {
     pub(super) const fn new() -> Self {
         Self {
             inner: Monitor::new(Inner {
                 outcome: Outcome::Running,
-                watchers: None,
+                links: None,
                 waiting: WaitQueue::new(),
             }),
         }
     }
 
-    /// The green thread `control` ended; `result` is how.
-    pub(super) fn publish(&self, control: &Control, result: Result<T, Failure>) {
+    /// The green thread whose record this is ended; `result` is how.
+    pub(super) fn publish(record: &Owner<Self>, result: Result<T, Failure>) {
+        let control = record.control();
+        let successful = matches!(result, Ok(_) | Err(Failure::Killed));
         let outcome = match result {
             Ok(value) => Outcome::Value(value),
             Err(failure) => {
@@ -92,17 +84,34 @@ impl<T> Packet<T> {
         };
         // Before anybody can know of the end: who has joined it does not find it listed.
         Registry::remove(control);
-        let mut watchers = None;
-        self.inner.notify_all(
+        let mut first = None;
+        record.inner.notify_before(
             |inner| &mut inner.waiting,
             |inner| {
                 inner.outcome = outcome;
-                watchers = inner.watchers.take();
                 control.finish();
+                inner.next_link(Place::Here, successful, &mut first)
             },
         );
-        for (watcher, index) in watchers.map_or_else(Vec::new, |watchers| watchers.0) {
-            watcher.ended(index);
+        if let Some(first) = first {
+            Self::serve(record, first, successful);
+        }
+    }
+
+    /// Serves `next` and the links after it, and notifies those who wait between them.
+    #[cold]
+    fn serve(record: &Owner<Self>, next: Step<T>, successful: bool) {
+        let greenlet = Greenlet {
+            record: record.clone(),
+        };
+        let mut place = Place::Here;
+        let mut next = Some(next);
+        while let Some(step) = next.take() {
+            place = step.take(&greenlet, place);
+            record.inner.notify_before(
+                |inner| &mut inner.waiting,
+                |inner| inner.next_link(place, successful, &mut next),
+            );
         }
     }
 
@@ -148,11 +157,7 @@ impl<T> Packet<T> {
 
     /// Whether it ended with a value, or was killed.
     pub(super) fn is_successful(&self) -> bool {
-        match &self.inner.lock().outcome {
-            Outcome::Running => false,
-            Outcome::Value(_) | Outcome::Lent | Outcome::Taken => true,
-            Outcome::Failed(failed) => matches!(failed.failure, Failure::Killed),
-        }
+        self.inner.lock().is_successful()
     }
 
     /// Its failure, if it ended with one; marks that as known to somebody.
@@ -163,30 +168,65 @@ impl<T> Packet<T> {
         }
     }
 
-    /// Tells `watcher` of the end under `index`, at once if it has ended.
-    pub(super) fn watch(&self, watcher: &Arc<dyn Watch>, index: usize) {
+    /// Tells `watcher` of the end, at once if it has ended.
+    pub(super) fn watch(&self, watcher: &Watcher) {
         let mut inner = self.inner.lock();
-        if matches!(inner.outcome, Outcome::Running) {
-            let watchers = inner.watchers.get_or_insert_default();
-            watchers.0.push((Arc::clone(watcher), index));
+        if inner.is_running() {
+            let mark = inner.waiting.mark();
+            inner.links().watch(mark, watcher);
             return;
         }
         drop(inner);
-        watcher.ended(index);
+        watcher.tell();
     }
 
     /// Forgets `watcher`.
-    pub(super) fn unwatch(&self, watcher: &Arc<dyn Watch>) {
+    pub(super) fn unwatch(&self, watcher: &Watcher) {
+        let removed = self.change_links(|links| links.unwatch(watcher));
+        drop(removed);
+    }
+
+    /// Adds a link to `greenlet`, whose packet this is.
+    pub(super) fn add_link(&self, greenlet: &Greenlet<T>, link: Link<T>) {
         let mut inner = self.inner.lock();
-        let Some(watchers) = &mut inner.watchers else {
-            return;
-        };
-        let gone = watchers
-            .0
-            .extract_if(.., |(other, _)| Arc::ptr_eq(other, watcher))
-            .collect::<Vec<_>>();
+        let mark = inner.waiting.mark();
+        if inner.is_running() {
+            return inner.links().add(mark, link);
+        }
+        if !link.is_for(inner.is_successful()) {
+            drop(inner);
+            return drop(link);
+        }
+        let step = inner.links().add_served(mark, link);
         drop(inner);
-        drop(gone);
+        step.take(greenlet, Place::Own);
+    }
+
+    /// Takes a link that has not been called.
+    pub(super) fn take_link(&self, id: LinkId) -> Option<Callback<T>> {
+        self.change_links(|links| links.take(id))?
+    }
+
+    /// Takes all links that have not been called.
+    pub(super) fn take_links(&self) {
+        let taken = self.change_links(Links::take_all);
+        drop(taken);
+    }
+
+    /// Whether there are links that have not been called.
+    pub(super) fn has_links(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.links.as_ref().is_some_and(|links| links.has_any())
+    }
+
+    fn change_links<R>(&self, f: impl FnOnce(&mut Links<T>) -> R) -> Option<R> {
+        let mut inner = self.inner.lock();
+        let links = inner.links.as_mut()?;
+        let result = f(links);
+        if links.is_empty() {
+            inner.links = None;
+        }
+        Some(result)
     }
 
     /// Takes the value for a moment; `None` if the deadline passed first.
@@ -212,11 +252,45 @@ impl<T> Packet<T> {
     }
 }
 
+impl<T> Inner<T> {
+    fn is_running(&self) -> bool {
+        matches!(self.outcome, Outcome::Running)
+    }
+
+    fn is_successful(&self) -> bool {
+        match &self.outcome {
+            Outcome::Running => false,
+            Outcome::Value(_) | Outcome::Lent | Outcome::Taken => true,
+            Outcome::Failed(failed) => matches!(failed.failure, Failure::Killed),
+        }
+    }
+
+    fn links(&mut self) -> &mut Links<T> {
+        self.links.get_or_insert_default()
+    }
+
+    /// Puts what is to be done for the next link into `step`; returns who is to be notified before that.
+    #[inline]
+    fn next_link(
+        &mut self,
+        place: Place,
+        successful: bool,
+        step: &mut Option<Step<T>>,
+    ) -> Option<Mark> {
+        let (mark, next) = self.links.as_mut()?.next(place, successful)?;
+        if self.links.as_ref().is_some_and(|links| links.is_empty()) {
+            self.links = None;
+        }
+        *step = Some(next);
+        Some(mark)
+    }
+}
+
 impl<T: 'static> Payload for Packet<T> {
     fn overflowed(record: &Owner<Self>) {
         // One that was killed before it ran has ended, while its closure was dropped.
         if !record.control().is_finished() {
-            record.publish(record.control(), Err(Failure::StackOverflow));
+            Self::publish(record, Err(Failure::StackOverflow));
         }
     }
 }

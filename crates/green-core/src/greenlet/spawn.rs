@@ -253,7 +253,7 @@ where
     move |record| {
         let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
         let ended = catch_unwind(local::end);
-        record.publish(record.control(), result);
+        Packet::publish(record, result);
         if let Err(payload) = ended {
             // Reported by whoever runs this: nobody is left to be told of it.
             resume_unwind(payload);

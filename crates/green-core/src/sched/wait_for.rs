@@ -48,10 +48,14 @@ pub(crate) enum WaitFor {
     Scope,
     /// The lock of a file.
     FileLock,
+    /// Any of several things.
+    Several,
+    /// That its hub has nothing else to do.
+    Idle,
 }
 
 impl WaitFor {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::Nothing,
         Self::Sleep,
         Self::Yield,
@@ -74,6 +78,8 @@ impl WaitFor {
         Self::Park,
         Self::Scope,
         Self::FileLock,
+        Self::Several,
+        Self::Idle,
     ];
 
     /// The inverse of `as u8`.
@@ -110,6 +116,8 @@ impl std::fmt::Display for WaitFor {
             Self::Park => "unpark",
             Self::Scope => "scope",
             Self::FileLock => "file lock",
+            Self::Several => "any of several",
+            Self::Idle => "idle hub",
         })
     }
 }

@@ -67,6 +67,10 @@ pub(crate) struct WaitQueue {
     last_number: u64,
 }
 
+/// A place in a [`WaitQueue`]: who waited already when it was taken stands before it, who comes later behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(u64);
+
 /// How a waiter takes what it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
@@ -92,6 +96,11 @@ impl WaitQueue {
             list: List::new(),
             last_number: 0,
         }
+    }
+
+    /// The place behind everyone who waits now.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(ticket_of(self.last_number + 1, Share::Alone))
     }
 
     /// Whether nobody waits.
@@ -368,23 +377,37 @@ impl<S> Monitor<S> {
         queue: impl Fn(&mut S) -> &mut WaitQueue,
         first: impl FnOnce(&mut S),
     ) -> usize {
+        self.notify_before(queue, |state| {
+            first(state);
+            None
+        })
+    }
+
+    /// As [`Monitor::notify_all`], sparing those who came after the mark that `first` returns, if it does.
+    #[inline]
+    pub(crate) fn notify_before(
+        &self,
+        queue: impl Fn(&mut S) -> &mut WaitQueue,
+        first: impl FnOnce(&mut S) -> Option<Mark>,
+    ) -> usize {
         make_room();
         let mut state = self.state.lock();
-        first(&mut state);
+        let mark = first(&mut state);
         if queue(&mut state).is_empty() {
             return 0;
         }
-        self.notify_everyone(state, queue)
+        let mark = mark.unwrap_or_else(|| queue(&mut state).mark());
+        self.notify_everyone(state, queue, mark)
     }
 
-    /// The rest of [`Monitor::notify_all`], for a queue that is not empty.
+    /// The rest of [`Monitor::notify_before`], for a queue that is not empty.
     #[cold]
     fn notify_everyone<'a>(
         &'a self,
         mut state: MutexGuard<'a, S>,
         queue: impl Fn(&mut S) -> &mut WaitQueue,
+        Mark(bound): Mark,
     ) -> usize {
-        let bound = ticket_of(queue(&mut state).last_number + 1, Share::Alone);
         let mut count = 0;
         loop {
             let mut batch = [const { None }; NOTIFY_BATCH];
