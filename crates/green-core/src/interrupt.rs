@@ -5,15 +5,20 @@
 
 use std::any::Any;
 use std::panic;
+use std::time::Duration;
 
-use crate::error::Panic;
+use crate::error::{Elapsed, Panic};
 use crate::park::{Caller, Interrupt};
 use crate::sched::interrupts::Interrupts;
 use crate::waitq::NotReady;
 
 /// What an interrupt carries through the frames it unwinds.
 #[derive(Debug)]
-pub(crate) struct Payload(pub(crate) Interrupt);
+struct Payload {
+    interrupt: Interrupt,
+    /// The span of the `Timeout` scope that expired.
+    limit: Duration,
+}
 
 impl Drop for Payload {
     /// Caught: its receiver unwinds by it no more.
@@ -32,8 +37,18 @@ pub(crate) fn raise(interrupt: Interrupt) -> ! {
     if cfg!(panic = "abort") {
         panic!("green: kill and Timeout need panic = \"unwind\"");
     }
-    Caller::current().begin_interrupted();
-    panic::resume_unwind(Box::new(Payload(interrupt)))
+    let caller = Caller::current();
+    caller.begin_interrupted();
+    let limit = match interrupt {
+        Interrupt::Kill => None,
+        Interrupt::Timeout(id) => caller
+            .interrupts(|interrupts| interrupts.limit(id))
+            .flatten(),
+    };
+    panic::resume_unwind(Box::new(Payload {
+        interrupt,
+        limit: limit.unwrap_or_default(),
+    }))
 }
 
 /// Goes on with a panic that was caught.
@@ -58,7 +73,19 @@ impl Panic {
 
 /// The interrupt that unwound to here, if it was one.
 pub(crate) fn of(payload: &(dyn Any + Send)) -> Option<Interrupt> {
-    payload.downcast_ref::<Payload>().map(|payload| payload.0)
+    let payload = payload.downcast_ref::<Payload>()?;
+    Some(payload.interrupt)
+}
+
+/// The time limit that unwound to here, if it was one.
+pub(crate) fn elapsed(payload: &(dyn Any + Send)) -> Option<Elapsed> {
+    let payload = payload.downcast_ref::<Payload>()?;
+    match payload.interrupt {
+        Interrupt::Kill => None,
+        Interrupt::Timeout(_) => Some(Elapsed {
+            after: payload.limit,
+        }),
+    }
 }
 
 /// The result of a wait whose interrupt unwinds: true if it timed out.

@@ -18,7 +18,7 @@
 //!
 //! - [`spawn`], [`spawn_local`], [`spawn_later`], [`Builder`], [`run`]: make green threads. [`Greenlet`]:
 //!   their handle. [`joinall`], [`killall`]: several at once. [`wait`], [`iwait`]: any mix of green threads and other things.
-//! - [`sleep`], [`yield_now`], [`timeout()`], [`mask_kill`], [`no_park`], [`blocking`].
+//! - [`sleep`], [`yield_now`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
@@ -94,7 +94,7 @@ pub mod thread;
 mod threadpool;
 mod time;
 #[cfg(not(green_loom))]
-mod timeout;
+pub mod timeout;
 #[cfg(not(green_loom))]
 mod waitable;
 #[expect(unsafe_code, reason = "links the waiters: see the rules in list.rs")]
@@ -148,6 +148,6 @@ pub use threadpool::{blocking, try_blocking};
 #[cfg(not(green_loom))]
 pub use time::{sleep, sleep_until, yield_now};
 #[cfg(not(green_loom))]
-pub use timeout::{mask_kill, no_park, timeout};
+pub use timeout::{Timeout, mask_kill, no_park, timeout, with_timeout};
 #[cfg(not(green_loom))]
 pub use waitable::{IWait, Waitable, Watcher, iwait, wait, wait_count, wait_timeout};

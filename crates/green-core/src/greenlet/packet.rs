@@ -4,7 +4,6 @@ use super::Greenlet;
 use super::link::{Callback, Link, LinkId, Links, Place, Step};
 use crate::error::Failure;
 use crate::interrupt::{self, OrRaise};
-use crate::park::Interrupt;
 use crate::sched::WaitFor;
 use crate::sched::control::label;
 use crate::sched::record::{Owner, Payload};
@@ -325,12 +324,12 @@ impl<T> Drop for Packet<T> {
 
 /// What a payload that unwound out of a green thread means.
 pub(super) fn failure(payload: Box<dyn std::any::Any + Send>) -> Failure {
+    if let Some(elapsed) = interrupt::elapsed(&*payload) {
+        // The scope of a guard, which nobody caught: gevent counts it as a failure.
+        return Failure::TimedOut(elapsed);
+    }
     match interrupt::of(&*payload) {
-        Some(Interrupt::Kill) => Failure::Killed,
-        // The scope of a guard that was forgotten: gevent counts it as a failure.
-        Some(Interrupt::Timeout(_)) => Failure::TimedOut(crate::error::Elapsed {
-            after: std::time::Duration::ZERO,
-        }),
+        Some(_) => Failure::Killed,
         None => Failure::Panicked(crate::error::Panic::new(payload)),
     }
 }

@@ -478,6 +478,8 @@ fn run_green_thread(own: &'static SlotLocal, start: Runner) {
     destroyed(ended);
     // What the destructors of the closure and the result have made is not for the next green thread here.
     destroyed(catch_unwind(AssertUnwindSafe(|| own.locals.end())));
+    // Neither are its time limits: those that it has left open end here.
+    own.interrupts.reset();
     if local.is_measured {
         let carrier = &own.carrier;
         stack_usage::note(site, carrier.stack_size(), carrier.measure());

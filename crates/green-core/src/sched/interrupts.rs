@@ -5,7 +5,7 @@
 //! harmless entry until its green thread ends.
 
 use std::cell::{Cell, RefCell};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The identity of a `Timeout` scope, unique within its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +16,12 @@ pub(crate) struct ScopeId(u64);
 struct Scope {
     /// Its identity.
     id: ScopeId,
-    /// When it expires; `None` for never.
+    /// When it expires; `None` for never, and once that has been delivered.
     deadline: Option<Instant>,
+    /// Whether its expiry has been delivered.
+    is_delivered: bool,
+    /// The span it was opened with, for who reports it.
+    limit: Duration,
 }
 
 /// The interrupt state of a green thread or an OS thread; only that caller touches it.
@@ -34,7 +38,7 @@ pub(crate) struct Interrupts {
     scopes: RefCell<Vec<Scope>>,
     /// The earliest deadline of `scopes`; for `SCOPES`.
     earliest: Cell<Option<Instant>>,
-    /// The number of the next scope.
+    /// The number of the next scope. Never again a lower one: a guard of the green thread before may still name its scope.
     next_id: Cell<u64>,
 }
 
@@ -70,7 +74,6 @@ impl Interrupts {
         self.no_park.set(0);
         self.scopes.borrow_mut().clear();
         self.earliest.set(None);
-        self.next_id.set(0);
     }
 
     #[inline]
@@ -125,12 +128,17 @@ impl Interrupts {
         self.set(NO_PARK, self.no_park.get() != 0);
     }
 
-    /// Opens a scope that expires at `deadline`.
-    pub(crate) fn open_scope(&self, deadline: Option<Instant>) -> ScopeId {
+    /// Opens a scope that expires `limit` from now.
+    pub(crate) fn open_scope(&self, limit: Duration) -> ScopeId {
         self.set(USED, true);
         let id = ScopeId(self.next_id.get());
         self.next_id.set(id.0 + 1);
-        self.scopes.borrow_mut().push(Scope { id, deadline });
+        self.scopes.borrow_mut().push(Scope {
+            id,
+            deadline: Instant::now().checked_add(limit),
+            is_delivered: false,
+            limit,
+        });
         self.update_earliest();
         id
     }
@@ -139,6 +147,21 @@ impl Interrupts {
     pub(crate) fn close_scope(&self, id: ScopeId) {
         self.scopes.borrow_mut().retain(|scope| scope.id != id);
         self.update_earliest();
+    }
+
+    /// Whether a scope is open, and its expiry has not been delivered.
+    pub(crate) fn is_pending(&self, id: ScopeId) -> bool {
+        let scopes = self.scopes.borrow();
+        scopes
+            .iter()
+            .any(|scope| scope.id == id && !scope.is_delivered)
+    }
+
+    /// The span that an open scope was opened with.
+    pub(crate) fn limit(&self, id: ScopeId) -> Option<Duration> {
+        let scopes = self.scopes.borrow();
+        let scope = scopes.iter().find(|scope| scope.id == id)?;
+        Some(scope.limit)
     }
 
     /// The earliest deadline of the active scopes.
@@ -161,6 +184,7 @@ impl Interrupts {
             .iter_mut()
             .find(|scope| scope.deadline.is_some_and(|at| at <= now))?;
         expired.deadline = None;
+        expired.is_delivered = true;
         let id = expired.id;
         drop(scopes);
         self.update_earliest();
@@ -172,6 +196,7 @@ impl Interrupts {
         for scope in &mut *self.scopes.borrow_mut() {
             if scope.id == id {
                 scope.deadline = Some(now);
+                scope.is_delivered = false;
             }
         }
         self.update_earliest();

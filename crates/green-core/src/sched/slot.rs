@@ -76,7 +76,6 @@ impl SlotLocal {
     /// `running` is the green thread that runs here from now on.
     #[inline]
     pub(crate) fn adopt(&self, running: Running) {
-        self.interrupts.reset();
         *self.running.borrow_mut() = Some(running);
     }
 
