@@ -173,7 +173,7 @@ pub fn dump(out: &mut impl Write) -> io::Result<()> {
                 }
             }
             (State::Started, None) => write!(out, "runs on may")?,
-            (State::Finished | State::KilledNew, _) => write!(out, "ended")?,
+            (State::Finished | State::KilledNew | State::KilledAside, _) => write!(out, "ended")?,
             _ => write!(out, "not started")?,
         }
         writeln!(out, ", spawned at {}", control.site())?;

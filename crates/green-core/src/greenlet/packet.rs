@@ -286,10 +286,10 @@ impl<T> Inner<T> {
 }
 
 impl<T: 'static> Payload for Packet<T> {
-    fn overflowed(record: &Owner<Self>) {
+    fn failed(record: &Owner<Self>, failure: Failure) {
         // One that was killed before it ran has ended, while its closure was dropped.
         if !record.control().is_finished() {
-            Self::publish(record, Err(Failure::StackOverflow));
+            Self::publish(record, Err(failure));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a green thread is made.
 
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
@@ -155,6 +156,7 @@ impl Spec {
     fn identity(self, local: Option<&'static Local>, target: &'static HubShared) -> Identity {
         Identity {
             id: sched::new_id(local),
+            parent: local.and_then(current_id),
             name: self.name,
             site: self.site,
             registry: &local.map_or(target, |local| local.shared).registry,
@@ -259,6 +261,12 @@ where
             resume_unwind(payload);
         }
     }
+}
+
+/// The id of the green thread that runs on the calling OS thread.
+#[inline]
+fn current_id(local: &'static Local) -> Option<NonZeroU64> {
+    local.current()?.running(|running| running.control().id())
 }
 
 /// A time that does not come.

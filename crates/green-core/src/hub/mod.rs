@@ -30,6 +30,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::config::{self, Settings};
 use crate::engine::{self, Carrier};
+use crate::error::Failure;
 use crate::panics;
 use crate::park::Caller;
 use crate::reactor::{self, Events};
@@ -37,7 +38,7 @@ use crate::sched::carriers::Carriers;
 use crate::sched::control::label;
 use crate::sched::interrupts::Interrupts;
 use crate::sched::ready::Ready;
-use crate::sched::record::{Runner, Running};
+use crate::sched::record::Runner;
 use crate::sched::slot::{Slot, SlotLocal};
 use crate::sched::stack_usage;
 use crate::sched::timers::{Due, Timers};
@@ -221,7 +222,7 @@ impl Hub {
             own.running(|running| stack_usage::note(running.control().site(), size, size));
         }
         self.local.timers(|timers| timers.clear(own.slot()));
-        own.running(Running::overflowed);
+        own.running(|running| running.fail(Failure::StackOverflow));
     }
 
     /// Starts a green thread on an idle carrier, or a new one.
@@ -458,7 +459,7 @@ fn run_green_thread(own: &'static SlotLocal, start: Runner) {
                 running.run();
             } else {
                 // Killed before it ran: only its closure is dropped, here where it would have run.
-                running.drop_body();
+                running.end_unrun();
             }
         });
         // If no handle is left, its result goes, too.

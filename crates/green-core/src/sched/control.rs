@@ -19,6 +19,8 @@ use crate::atomic_ref::AtomicRef;
 pub(crate) struct Control {
     /// Unique in the process.
     id: NonZeroU64,
+    /// The id of the green thread that made it.
+    parent: Option<NonZeroU64>,
     /// Boxed, because most have none.
     extra: OnceLock<Box<Extra>>,
     /// Where it was spawned.
@@ -64,6 +66,8 @@ pub(crate) enum Mobility {
 pub(crate) struct Identity {
     /// Unique in the process.
     pub(crate) id: NonZeroU64,
+    /// The id of the green thread that makes it, if one does.
+    pub(crate) parent: Option<NonZeroU64>,
     /// As given to the builder.
     pub(crate) name: Option<Box<str>>,
     /// Where it was spawned.
@@ -81,10 +85,14 @@ pub(crate) struct Identity {
 /// How far a green thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
+    /// Made; nobody has started it.
+    Unstarted,
     /// Spawned; its closure has not run.
     New,
     /// Killed before it ran; the killer is publishing that.
     KilledNew,
+    /// Killed before it ran by somebody who cannot publish that; its hub will, where it would have run.
+    KilledAside,
     /// Its closure runs or is parked.
     Started,
     /// Its result is published.
@@ -98,15 +106,18 @@ impl State {
             Self::KilledNew => 1,
             Self::Started => 2,
             Self::Finished => 3,
+            Self::Unstarted => 4,
+            Self::KilledAside => 5,
         }
     }
 }
 
 impl Control {
-    /// A green thread that has not started.
+    /// A green thread that has not run.
     pub(crate) fn new(identity: Identity) -> Self {
         Self {
             id: identity.id,
+            parent: identity.parent,
             extra: identity.name.map_or_else(OnceLock::new, |name| {
                 OnceLock::from(Box::new(Extra {
                     name: Some(name),
@@ -127,6 +138,11 @@ impl Control {
 
     pub(crate) fn id(&self) -> NonZeroU64 {
         self.id
+    }
+
+    /// The id of the green thread that made it, if one did.
+    pub(crate) fn parent(&self) -> Option<NonZeroU64> {
+        self.parent
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
@@ -194,7 +210,9 @@ impl Control {
             0 => State::New,
             1 => State::KilledNew,
             2 => State::Started,
-            _ => State::Finished,
+            3 => State::Finished,
+            4 => State::Unstarted,
+            _ => State::KilledAside,
         }
     }
 
@@ -209,12 +227,36 @@ impl Control {
         waiter.adopt(self.id.get());
         // A killer that finds it started finds the waiter, too, and itself as the one who waits there.
         self.waiter.set(waiter);
-        self.leave_new(State::Started)
+        self.change(State::New, State::Started)
     }
 
-    /// The green thread dies before it ran; false if it has run.
+    /// It is made and nobody has started it: for one that nobody else knows of yet.
+    pub(super) fn set_unstarted(&self) {
+        self.state.store(State::Unstarted.bits(), Ordering::Relaxed);
+    }
+
+    /// The caller starts it, or drops it unstarted; false if somebody did before.
+    pub(super) fn leave_unstarted(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == State::Unstarted.bits()
+            && self.change(State::Unstarted, State::New)
+    }
+
+    /// The green thread dies before it ran, and the caller publishes that; false if it has run.
     pub(crate) fn kill_new(&self) -> bool {
-        self.leave_new(State::KilledNew)
+        self.change(State::New, State::KilledNew)
+    }
+
+    /// The green thread dies before it ran, and its hub is to publish that; false if it has run.
+    pub(crate) fn kill_aside(&self) -> bool {
+        self.change(State::New, State::KilledAside)
+    }
+
+    /// Whether it has ended, or will without running.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(
+            self.state(),
+            State::KilledNew | State::KilledAside | State::Finished
+        )
     }
 
     /// The result is published.
@@ -231,14 +273,9 @@ impl Control {
         self.order.load(Ordering::Relaxed)
     }
 
-    fn leave_new(&self, to: State) -> bool {
+    fn change(&self, from: State, to: State) -> bool {
         self.state
-            .compare_exchange(
-                State::New.bits(),
-                to.bits(),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            )
+            .compare_exchange(from.bits(), to.bits(), Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 }

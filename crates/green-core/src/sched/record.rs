@@ -17,11 +17,13 @@
 //! 1. The memory is freed by whoever takes the references to 0; all owners together count as one reference.
 //! 2. The payload is dropped, once, by whoever takes the owners to 0. Who has an `Owner`, a `Runner` or a
 //!    `Running` is counted as an owner; the latter two also as a reference.
-//! 3. The body is moved out or dropped, once, by the one `Runner`. After that nobody touches it.
+//! 3. The body is moved out or dropped, once, by the one `Runner`. After that nobody touches it. A record that was made
+//!    unstarted has no runner at first: whoever takes its control block out of that state, once, has the body, to make
+//!    the runner or, as the last owner, to drop it.
 //! 4. `Header` is the first field of [`Inner`], and `Inner` of [`Record`], both `repr(C)`: a pointer to a record is
 //!    one to its header. It is made from the whole allocation, so it may be used for all of it.
-//! 5. A `Runner` that may be handed to another OS thread was made by [`new`] with a body and a payload that allow
-//!    it, which the record's table remembers.
+//! 5. A `Runner` that may be handed to another OS thread was made by [`new`] or [`new_unstarted`] with a body and a
+//!    payload that allow it, which the record's table remembers.
 //!
 //! # Memory ordering
 //!
@@ -37,8 +39,10 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use super::control::Control;
+use super::control::{Control, State};
 use super::memory;
+use super::registry::Registry;
+use crate::error::Failure;
 
 /// What a green thread runs: a closure that is given its own record.
 pub(crate) trait Body<P>: FnOnce(&Owner<P>) + 'static {}
@@ -47,8 +51,8 @@ impl<P, F: FnOnce(&Owner<P>) + 'static> Body<P> for F {}
 
 /// What a green thread leaves behind.
 pub(crate) trait Payload: 'static {
-    /// The stack of the green thread whose record this is overflowed: it will not come to an end by itself.
-    fn overflowed(record: &Owner<Self>)
+    /// The green thread whose record this is does not come to an end by itself: `failure` says why.
+    fn failed(record: &Owner<Self>, failure: Failure)
     where
         Self: Sized;
 }
@@ -84,8 +88,8 @@ struct Table {
     run: unsafe fn(NonNull<Header>),
     /// Drops the body.
     drop_body: unsafe fn(NonNull<Header>),
-    /// Tells the payload that the stack overflowed.
-    overflowed: unsafe fn(NonNull<Header>),
+    /// Tells the payload that there is no end to come.
+    failed: unsafe fn(NonNull<Header>, Failure),
     /// Drops the payload.
     drop_payload: unsafe fn(NonNull<Header>),
     /// Of the whole record.
@@ -99,7 +103,7 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
     const LOCAL: Table = Table {
         run: Self::run,
         drop_body: Self::drop_body,
-        overflowed: Self::overflowed,
+        failed: Self::failed,
         drop_payload: Self::drop_payload,
         layout: Layout::new::<Self>(),
         sendable: false,
@@ -141,7 +145,8 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
 
     /// # Safety
     ///
-    /// As `run`.
+    /// `header` is that of a record of this type whose body is there and is the caller's (invariant 3), and the
+    /// caller is counted as a reference.
     unsafe fn drop_body(header: NonNull<Header>) {
         // SAFETY: as in `run`.
         let record = unsafe { header.cast::<Self>().as_ref() };
@@ -154,10 +159,10 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
     /// # Safety
     ///
     /// `header` is that of a record of this type, and the caller is counted as an owner.
-    unsafe fn overflowed(header: NonNull<Header>) {
+    unsafe fn failed(header: NonNull<Header>, failure: Failure) {
         // SAFETY: by the caller.
         let owner = unsafe { Self::borrow(header) };
-        P::overflowed(&owner);
+        P::failed(&owner, failure);
     }
 
     /// # Safety
@@ -179,7 +184,8 @@ pub(crate) fn new_local<P: Payload, F: Body<P>>(
     payload: P,
     body: F,
 ) -> (Owner<P>, Runner, ControlRef) {
-    allocate(control, payload, body, &Record::<P, F>::LOCAL)
+    let table = &Record::<P, F>::LOCAL;
+    with_runner(allocate(control, payload, body, table, WITH_RUNNER))
 }
 
 /// Makes a record whose runner may go to another OS thread.
@@ -188,7 +194,28 @@ pub(crate) fn new<P: Payload + Send + Sync, F: Body<P> + Send>(
     payload: P,
     body: F,
 ) -> (Owner<P>, Runner, ControlRef) {
-    allocate(control, payload, body, &Record::<P, F>::SENDABLE)
+    let table = &Record::<P, F>::SENDABLE;
+    with_runner(allocate(control, payload, body, table, WITH_RUNNER))
+}
+
+/// Makes a record whose runner [`Owner::start`] makes.
+pub(crate) fn new_unstarted<P: Payload + Send + Sync, F: Body<P> + Send>(
+    control: Control,
+    payload: P,
+    body: F,
+) -> (Owner<P>, ControlRef) {
+    control.set_unstarted();
+    let table = &Record::<P, F>::SENDABLE;
+    let (owner, header) = allocate(control, payload, body, table, OWNER + 2 * REFERENCE);
+    (owner, ControlRef(header))
+}
+
+/// The counts of a new record: the handle and the runner; these together, the runner, and the registry.
+const WITH_RUNNER: u64 = 2 * OWNER + 3 * REFERENCE;
+
+#[inline]
+fn with_runner<P>((owner, header): (Owner<P>, NonNull<Header>)) -> (Owner<P>, Runner, ControlRef) {
+    (owner, Runner(header), ControlRef(header))
 }
 
 fn allocate<P: Payload, F: Body<P>>(
@@ -196,15 +223,15 @@ fn allocate<P: Payload, F: Body<P>>(
     payload: P,
     body: F,
     table: &'static Table,
-) -> (Owner<P>, Runner, ControlRef) {
+    counts: u64,
+) -> (Owner<P>, NonNull<Header>) {
     let kept = super::local().map(|local| &local.memory);
     let memory = memory::allocate(kept, Layout::new::<Record<P, F>>());
     let record = memory.cast::<Record<P, F>>();
     let value = Record {
         inner: Inner {
             header: Header {
-                // The handle and the runner; these together, the runner, and the registry.
-                counts: AtomicU64::new(2 * OWNER + 3 * REFERENCE),
+                counts: AtomicU64::new(counts),
                 table,
                 control,
             },
@@ -219,7 +246,7 @@ fn allocate<P: Payload, F: Body<P>>(
         inner: record.cast(),
         owns: PhantomData,
     };
-    (owner, Runner(header), ControlRef(header))
+    (owner, header)
 }
 
 /// One that keeps the memory.
@@ -246,7 +273,7 @@ unsafe fn release(header: NonNull<Header>, counted: u64) {
     }
 }
 
-/// After the last owner: drops the payload, and gives up the reference that all owners together are.
+/// After the last owner: drops the payload, and the body if nobody has started it, and gives up the reference that all owners together are.
 ///
 /// # Safety
 ///
@@ -274,7 +301,12 @@ unsafe fn drop_payload(header: NonNull<Header>) {
     fence(Ordering::Acquire);
     let _owners = Owners(header);
     // SAFETY: the owners' reference keeps the memory.
-    let table = unsafe { header.as_ref().table };
+    let Header { table, control, .. } = unsafe { header.as_ref() };
+    if control.leave_unstarted() {
+        Registry::remove(control);
+        // SAFETY: the table belongs to the record; the body is there, and the caller's (invariant 3).
+        unsafe { (table.drop_body)(header) };
+    }
     // SAFETY: the table belongs to the record; nobody else has the payload (invariant 2).
     unsafe { (table.drop_payload)(header) };
 }
@@ -321,6 +353,16 @@ impl<P> Owner<P> {
     pub(crate) fn control_ref(&self) -> ControlRef {
         count(&self.record().header.counts, REFERENCE);
         ControlRef(self.inner.cast())
+    }
+
+    /// The runner of a record that was made unstarted, once.
+    pub(crate) fn start(&self) -> Option<SendRunner> {
+        if !self.control().leave_unstarted() {
+            return None;
+        }
+        // The body is ours (invariant 3), and may travel (invariant 5).
+        count(&self.record().header.counts, OWNER + REFERENCE);
+        Some(SendRunner(Runner(self.inner.cast())))
     }
 
     #[inline]
@@ -438,17 +480,26 @@ impl Running {
         }
     }
 
-    /// Its stack overflowed: whoever waits for its end is told. It stays counted for ever.
+    /// It does not come to an end by itself: whoever waits for its end is told.
     #[cold]
-    pub(crate) fn overflowed(&self) {
+    pub(crate) fn fail(&self, failure: Failure) {
         // SAFETY: the table belongs to the record; a runner is counted as an owner.
-        unsafe { (self.table().overflowed)(self.header) };
+        unsafe { (self.table().failed)(self.header, failure) };
     }
 
     #[inline]
     fn table(&self) -> &'static Table {
         // SAFETY: counted, so the memory is there.
         unsafe { self.header.as_ref().table }
+    }
+
+    /// It was killed before it ran: drops the body, and publishes the end if nobody else does.
+    #[cold]
+    pub(crate) fn end_unrun(&self) {
+        if self.control().state() == State::KilledAside {
+            self.fail(Failure::Killed);
+        }
+        self.drop_body();
     }
 
     /// Drops the body, if it was not run.

@@ -8,18 +8,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::control::{Control, Identity, Mobility, State};
-use super::record::{ControlRef, Owner, Payload, Runner, new, new_local};
+use super::record::{ControlRef, Owner, Payload, Runner, new, new_local, new_unstarted};
 use super::{HubShared, registry::Registry};
+use crate::error::Failure;
 
 /// Counts its drops.
 struct Counted(Arc<AtomicUsize>);
 
 impl Payload for Counted {
-    fn overflowed(_: &Owner<Self>) {}
+    fn failed(_: &Owner<Self>, _: Failure) {}
 }
 
 impl Payload for () {
-    fn overflowed(_: &Owner<Self>) {}
+    fn failed(_: &Owner<Self>, _: Failure) {}
 }
 
 impl Drop for Counted {
@@ -32,7 +33,7 @@ impl Drop for Counted {
 struct Explosive(AtomicBool);
 
 impl Payload for Explosive {
-    fn overflowed(_: &Owner<Self>) {}
+    fn failed(_: &Owner<Self>, _: Failure) {}
 }
 
 impl Drop for Explosive {
@@ -46,6 +47,7 @@ fn control() -> Control {
     let hub: &'static HubShared = Box::leak(Box::new(HubShared::new(0, bell)));
     Control::new(Identity {
         id: NonZeroU64::MIN,
+        parent: None,
         name: Some("a name".into()),
         site: Location::caller(),
         registry: &hub.registry,
@@ -169,6 +171,40 @@ fn the_runner_of_a_local_body_does_not_travel() {
         there.join().unwrap()
     });
     assert_eq!(travelled, NonZeroU64::MIN);
+}
+
+#[test]
+fn an_unstarted_body_goes_with_the_last_owner_or_with_its_one_runner() {
+    let unstarted = || {
+        let [payload, body] = std::array::from_fn(|_| Arc::new(AtomicUsize::new(0)));
+        let in_body = Counted(Arc::clone(&body));
+        let (owner, listed) = new_unstarted(
+            control(),
+            Counted(Arc::clone(&payload)),
+            move |_: &Owner<Counted>| drop(in_body),
+        );
+        listed.registration().0.insert(listed);
+        (owner, payload, body)
+    };
+    let (owner, payload, body) = unstarted();
+    let registry = owner.control().registration().0;
+    let other = owner.clone();
+    drop(owner);
+    assert_eq!((count(&payload), count(&body)), (0, 0));
+    drop(other);
+    assert_eq!((count(&payload), count(&body)), (1, 1));
+    assert_eq!(registry.counts(), (0, 1), "it is not listed any more");
+
+    let (owner, payload, body) = unstarted();
+    let runner = owner.start().expect("the first");
+    assert!(owner.start().is_none());
+    drop(owner);
+    assert_eq!((count(&payload), count(&body)), (0, 0));
+    let running = runner.into_runner().begin();
+    running.run();
+    assert_eq!((count(&payload), count(&body)), (0, 1));
+    drop(running);
+    assert_eq!((count(&payload), count(&body)), (1, 1));
 }
 
 #[test]
