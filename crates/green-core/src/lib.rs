@@ -16,9 +16,9 @@
 //!
 //! # The parts
 //!
-//! - [`spawn`], [`spawn_local`], [`spawn_later`], [`Builder`], [`run`]: make green threads. [`Greenlet`]:
+//! - [`spawn`], [`spawn_local`], [`spawn_later`], [`spawn_raw`], [`Builder`], [`run`]: make green threads. [`Greenlet`]:
 //!   their handle. [`joinall`], [`killall`]: several at once. [`wait`], [`iwait`]: any mix of green threads and other things.
-//! - [`sleep`], [`yield_now`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
+//! - [`sleep`], [`yield_now`], [`idle`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
@@ -137,9 +137,9 @@ pub use debug::{StackUsage, Stats, dump, stack_usage, stats};
 pub use error::{AlreadyStarted, Elapsed, Failure, Panic};
 #[cfg(not(green_loom))]
 pub use greenlet::{
-    Builder, Current, Greenlet, JoinAll, LinkId, getcurrent, joinall, joinall_raise,
-    joinall_timeout, killall, killall_nowait, killall_timeout, local, run, spawn, spawn_later,
-    spawn_local,
+    Builder, Greenlet, JoinAll, LinkId, RawGreenlet, SpawnCallback, add_spawn_callback, getcurrent,
+    idle, joinall, joinall_raise, joinall_timeout, killall, killall_nowait, killall_timeout, local,
+    remove_spawn_callback, run, spawn, spawn_later, spawn_local, spawn_raw,
 };
 #[cfg(not(green_loom))]
 pub use switch_hook::SwitchHook;

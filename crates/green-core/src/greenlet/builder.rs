@@ -4,7 +4,7 @@ use std::io;
 use std::panic::Location;
 
 use super::Greenlet;
-use super::spawn::{Spec, launch};
+use super::spawn::{self, Spec, launch};
 use crate::sched::placement;
 use crate::{config, hub, sched};
 
@@ -63,9 +63,33 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let spec = self.spec(Location::caller())?;
+        if !placement::is_room(
+            spec.stack_size
+                .unwrap_or_else(|| config::freeze().stack_size),
+        ) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(launch(spec, f))
+    }
+
+    /// A green thread that does not run before it is started; see [`Greenlet::new`].
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`: there is no hub of that number, or the stack is to be larger than 1 GiB.
+    #[track_caller]
+    pub fn unstarted<F, T>(self, f: F) -> io::Result<Greenlet<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Ok(spawn::unstarted(self.spec(Location::caller())?, f))
+    }
+
+    fn spec(self, site: &'static Location<'static>) -> io::Result<Spec> {
         hub::start();
-        let hubs = sched::hubs();
-        if self.hub.is_some_and(|hub| hub >= hubs.len()) {
+        if self.hub.is_some_and(|hub| hub >= sched::hubs().len()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "there is no hub of that number",
@@ -80,16 +104,11 @@ impl Builder {
                 "a stack is no larger than 1 GiB",
             ));
         }
-        let stack_size = self.stack_size.map(config::round_stack_size);
-        if !placement::is_room(stack_size.unwrap_or_else(|| config::freeze().stack_size)) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let spec = Spec {
+        Ok(Spec {
             name: self.name,
-            stack_size,
+            stack_size: self.stack_size.map(config::round_stack_size),
             hub: self.hub,
-            ..Spec::new(Location::caller())
-        };
-        Ok(launch(spec, f))
+            ..Spec::new(site)
+        })
     }
 }

@@ -25,11 +25,12 @@ impl<T> Greenlet<T> {
     /// Under `panic = "abort"`, if it has started.
     pub fn kill_nowait(&self) {
         make_room();
+        // Of one that nobody has started: dropped at the end.
+        let unstarted = self.record.start();
         if self.control().kill_new() {
             Packet::publish(&self.record, Err(Failure::Killed));
-            if let Some(hub) = sched::hubs().get(self.control().hub()) {
-                // It may stand in the hub's timers: its closure need not wait until then.
-                hub.send(Message::CancelStart(self.control().id().get()));
+            if unstarted.is_none() {
+                cancel_start(self.control());
             }
         } else {
             interrupt(self.control());
@@ -109,7 +110,7 @@ fn ask_every<T, G: Borrow<Greenlet<T>>>(greenlets: impl IntoIterator<Item = G>) 
     // First those that have not started, so that one that dies cannot let another start.
     for greenlet in &greenlets {
         let greenlet = greenlet.borrow();
-        if greenlet.control().state() == State::New {
+        if matches!(greenlet.control().state(), State::New | State::Unstarted) {
             greenlet.kill_nowait();
         }
     }
@@ -117,6 +118,14 @@ fn ask_every<T, G: Borrow<Greenlet<T>>>(greenlets: impl IntoIterator<Item = G>) 
         greenlet.borrow().kill_nowait();
     }
     greenlets
+}
+
+/// Has the closure of one that was killed before it ran dropped where it would have run. It may stand in its hub's timers:
+/// it need not wait until then.
+pub(super) fn cancel_start(control: &Control) {
+    if let Some(hub) = sched::hubs().get(control.hub()) {
+        hub.send(Message::CancelStart(control.id().get()));
+    }
 }
 
 /// Asks a green thread that has started to die.

@@ -8,32 +8,35 @@
 //! [`Greenlet<T>`] is `Send` and `Sync` exactly when `T` is `Send`.
 
 mod builder;
-mod current;
 mod join;
 mod kill;
 mod link;
 pub mod local;
 mod packet;
+mod raw;
 mod spawn;
+mod spawn_callback;
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::error::{Elapsed, Failure};
-use crate::sched::control::Control;
+use crate::sched::control::{Control, State};
 use crate::sched::record::{ControlRef, Owner};
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
 use packet::Packet;
 
 pub use builder::Builder;
-pub use current::{Current, getcurrent};
 pub use join::{JoinAll, joinall, joinall_raise, joinall_timeout};
 pub use kill::{killall, killall_nowait, killall_timeout};
 pub use link::LinkId;
+pub use raw::{RawGreenlet, getcurrent, spawn_raw};
+pub use spawn::{idle, run, spawn, spawn_later, spawn_local};
 pub(crate) use spawn::{migrating, run_migrating};
-pub use spawn::{run, spawn, spawn_later, spawn_local};
+pub use spawn_callback::{SpawnCallback, add_spawn_callback, remove_spawn_callback};
 
 /// A handle to a green thread. Clones are handles to the same one.
 ///
@@ -61,6 +64,31 @@ impl<T> Greenlet<T> {
     /// Its name, if the builder gave one.
     pub fn name(&self) -> Option<&str> {
         self.control().name()
+    }
+
+    /// Where it was spawned, or made.
+    pub fn spawn_site(&self) -> &'static Location<'static> {
+        self.control().site()
+    }
+
+    /// The number of the green thread that spawned it, or made it; `None` if an OS thread or a `may` coroutine did.
+    pub fn spawning_greenlet(&self) -> Option<NonZeroU64> {
+        self.control().parent()
+    }
+
+    /// It without its result: what [`getcurrent`] returns inside it.
+    pub fn raw(&self) -> RawGreenlet {
+        RawGreenlet::new(self.control_ref())
+    }
+
+    /// Whether it has been spawned or started, and has not ended; gevent's `bool(g)`.
+    pub fn started(&self) -> bool {
+        matches!(self.control().state(), State::New | State::Started)
+    }
+
+    /// Whether it has ended, or will end without running.
+    pub fn dead(&self) -> bool {
+        self.control().is_dead()
     }
 
     /// Whether it has ended.

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use super::packet::{Packet, failure};
-use super::{Greenlet, local};
+use super::{Greenlet, kill, local, spawn_callback};
 use crate::engine::make_room;
 use crate::error::Failure;
+use crate::park::Green;
 use crate::sched::control::{Control, Identity, Mobility};
-use crate::sched::record::{self, Owner, SendRunner};
+use crate::sched::record::{self, Owner, Runner, SendRunner};
 use crate::sched::registry::MIGRATING;
 use crate::sched::waiter::Waiter;
 use crate::sched::{self, HubShared, Local, Message, Work, count, placement};
@@ -71,6 +72,7 @@ where
     let identity = Spec::new(Location::caller()).identity(Some(local), local.shared);
     let (record, runner, listed) =
         record::new_local(Control::new(identity), Packet::new(), body(f));
+    spawn_callback::call(&listed);
     local.shared.registry.insert(listed);
     count(&local.shared.counters.placed, 1);
     local.push(Work::Start(runner));
@@ -94,10 +96,9 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let at = Instant::now().checked_add(delay).unwrap_or_else(far_future);
     launch(
         Spec {
-            at: Some(at),
+            at: Some(after(delay)),
             ..Spec::new(Location::caller())
         },
         f,
@@ -128,6 +129,30 @@ where
         Ok(value) => value,
         Err(Failure::Panicked(panic)) => panic.resume(),
         Err(failure) => panic!("green::run: {failure}"),
+    }
+}
+
+/// Waits until the caller's hub has nothing else to do: nothing is ready to run, no timer is due, and no I/O either.
+///
+/// Outside a green thread, until some hub has.
+///
+/// # Blocking
+///
+/// Parks the caller; a cancellation point. While there is always something to do, it waits.
+///
+/// # Examples
+///
+/// ```
+/// green_core::run(|| {
+///     let busy = green_core::spawn_local(|| (0..3).for_each(|_| green_core::yield_now()));
+///     green_core::idle();
+///     assert!(busy.ready());
+/// });
+/// ```
+pub fn idle() {
+    match Green::current() {
+        Some(green) => hub::idle::wait(green.hub()),
+        None => spawn(idle).join(),
     }
 }
 
@@ -194,8 +219,20 @@ where
     let identity = spec.identity(local, target);
     let registry = identity.registry;
     let (record, runner, listed) = record::new(Control::new(identity), Packet::new(), body(f));
+    spawn_callback::call(&listed);
     registry.insert(listed);
-    let greenlet = Greenlet { record };
+    hand_over(local, target, runner, at);
+    Greenlet { record }
+}
+
+/// Hands a start to its hub, which is `target`.
+#[inline]
+fn hand_over(
+    local: Option<&'static Local>,
+    target: &'static HubShared,
+    runner: Runner,
+    at: Option<Instant>,
+) {
     if let Some(local) = local
         && std::ptr::eq(local.shared, target)
     {
@@ -204,7 +241,7 @@ where
             Some(at) => local.timers(|timers| timers.start_at(at, runner)),
             None => local.push(Work::Start(runner)),
         }
-        return greenlet;
+        return;
     }
     target.place_from_elsewhere();
     match (runner.into_sendable(), at) {
@@ -212,7 +249,81 @@ where
         (Ok(runner), None) => target.send(Message::Start(runner)),
         (Err(_), _) => unreachable!("its body and its result are `Send`"),
     }
-    greenlet
+}
+
+impl<T: Send + 'static> Greenlet<T> {
+    /// One that does not run before [`start`](Self::start) or [`start_later`](Self::start_later); gevent's `Greenlet(f)`.
+    ///
+    /// Those who join it wait until somebody has started it and it has ended. Killed before that, it has ended and cannot
+    /// be started any more. If all handles go before that, `f` is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_core::Greenlet;
+    ///
+    /// let g = Greenlet::new(|| 42);
+    /// assert!(!g.started());
+    /// g.start();
+    /// assert_eq!(g.get().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn new(f: impl FnOnce() -> T + Send + 'static) -> Self {
+        unstarted(Spec::new(Location::caller()), f)
+    }
+}
+
+impl<T> Greenlet<T> {
+    /// Starts one that was made by [`new`](Self::new). Does nothing if that has been done, or it was killed.
+    pub fn start(&self) {
+        self.start_at(None);
+    }
+
+    /// As [`start`](Self::start), after `delay`.
+    pub fn start_later(&self, delay: Duration) {
+        self.start_at(Some(after(delay)));
+    }
+
+    fn start_at(&self, at: Option<Instant>) {
+        make_room();
+        let Some(runner) = self.record.start() else {
+            return;
+        };
+        let local = sched::local();
+        let control = runner.control();
+        let target = match control.mobility() {
+            Mobility::Fixed => sched::hubs()[control.hub()],
+            Mobility::Free => placement::place(local),
+        };
+        control.set_hub(target.id);
+        spawn_callback::call(&self.control_ref());
+        hand_over(local, target, runner.into_runner(), at);
+        if at.is_some() && self.dead() {
+            // Its killer may have come before there was anything to cancel.
+            kill::cancel_start(self.control());
+        }
+    }
+}
+
+/// Makes a green thread that `start` will hand to its hub.
+pub(super) fn unstarted<F, T>(spec: Spec, f: F) -> Greenlet<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    make_room();
+    let local = sched::local();
+    if local.is_none() {
+        hub::start();
+    }
+    let target = spec
+        .hub
+        .map_or_else(|| placement::place(local), |hub| sched::hubs()[hub]);
+    let identity = spec.identity(local, target);
+    let registry = identity.registry;
+    let (record, listed) = record::new_unstarted(Control::new(identity), Packet::new(), body(f));
+    registry.insert(listed);
+    Greenlet { record }
 }
 
 /// Makes a green thread that is to run `f` on `may`, by [`run_migrating`].
@@ -232,6 +343,7 @@ where
         ..Spec::new(Location::caller()).identity(local, placement::place(local))
     };
     let (record, runner, listed) = record::new(Control::new(identity), Packet::new(), body(f));
+    spawn_callback::call(&listed);
     MIGRATING.insert(listed);
     let Ok(runner) = runner.into_sendable() else {
         unreachable!("its body and its result are `Send`")
@@ -244,6 +356,8 @@ pub(crate) fn run_migrating(runner: SendRunner, waiter: &'static Waiter) {
     let running = runner.into_runner().begin();
     if running.control().start(waiter) {
         running.run();
+    } else {
+        running.end_unrun();
     }
 }
 
@@ -269,7 +383,9 @@ fn current_id(local: &'static Local) -> Option<NonZeroU64> {
     local.current()?.running(|running| running.control().id())
 }
 
-/// A time that does not come.
-fn far_future() -> Instant {
-    Instant::now() + Duration::from_secs(60 * 60 * 24 * 365 * 30)
+/// `delay` from now, or a time that does not come.
+fn after(delay: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(delay)
+        .unwrap_or_else(|| now + Duration::from_secs(60 * 60 * 24 * 365 * 30))
 }

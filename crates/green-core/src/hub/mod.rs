@@ -6,7 +6,8 @@
 //!    turn's share is used up ([`SWITCHES`] switches, [`SLICE`] of time, or a timer is due).
 //! 2. Fire the timers that are due.
 //! 3. Poll for I/O: without waiting if work is ready, else until the next timer or a wake-up. In the latter case,
-//!    give back memory first, if a crowd has left some ([`trim`]).
+//!    give back memory first, if a crowd has left some ([`trim`]); and if somebody waits for just that ([`idle`]), poll
+//!    without waiting, and wake them if there is still nothing to do.
 //! 4. Take what other OS threads left in the inbox.
 //!
 //! A hub's OS thread never exits, and a panic in the loop itself aborts the process: green threads
@@ -46,6 +47,7 @@ use crate::sched::word::Outcome;
 use crate::sched::{self, Counters, HubShared, Local, Message, Work, count, count_down};
 use trim::Trimmer;
 
+pub(crate) mod idle;
 mod trim;
 
 /// Switches after which a hub polls even though work is ready.
@@ -74,6 +76,7 @@ pub(crate) fn start() {
             .map(new_hub)
             .collect::<io::Result<Box<[_]>>>();
         let hubs = hubs.unwrap_or_else(|error| panic!("green: cannot make the hubs: {error}"));
+        idle::start(hubs.len());
         reactor::start(&hubs)
             .unwrap_or_else(|error| panic!("green: cannot make the pollers: {error}"));
         sched::set_hubs(hubs.clone());
@@ -360,6 +363,15 @@ impl Hub {
             if self.local.ready.len() + self.local.timed.len() != 0 {
                 return;
             }
+        }
+        if self.local.idlers.get() != 0 {
+            // They are next, unless something has happened.
+            reactor.poll(&mut self.events, Some(Duration::ZERO));
+            self.take_messages();
+            if self.local.ready.len() + self.local.timed.len() == 0 {
+                idle::wake(self.local.shared.id);
+            }
+            return;
         }
         let next = [self.local.timers(Timers::next), trim_at];
         let next = next.into_iter().flatten().min();

@@ -217,6 +217,8 @@ pub(crate) struct Local {
     pub(crate) held: RefCell<VecDeque<Runner>>,
     /// The deadlines.
     timers: RefCell<Timers>,
+    /// How many green threads wait until the hub has nothing else to do.
+    pub(crate) idlers: Cell<usize>,
     /// Green threads that are parked while they unwind.
     pub(crate) parked_unwinding: Cell<bool>,
     /// Switches until the next poll.
@@ -259,6 +261,7 @@ impl Local {
             carriers: Carriers::default(),
             held: RefCell::new(VecDeque::new()),
             timers: RefCell::new(Timers::default()),
+            idlers: Cell::new(0),
             parked_unwinding: Cell::new(false),
             switches_left: Cell::new(0),
             may_chain: Cell::new(false),

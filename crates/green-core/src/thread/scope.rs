@@ -49,7 +49,7 @@ use super::join_handle::not_oneself;
 use super::{Builder, JoinHandle};
 use crate::engine;
 use crate::error::Failure;
-use crate::greenlet::{self, Current, Greenlet, getcurrent};
+use crate::greenlet::{self, Greenlet, RawGreenlet, getcurrent};
 use crate::interrupt;
 use crate::park::{Caller, Interrupt, no_park_violation};
 use crate::primitive::Mutex;
@@ -314,7 +314,7 @@ struct State {
     /// How many green threads are counted.
     running: usize,
     /// Those that run their closures, for the scope to kill them.
-    started: Slab<Current>,
+    started: Slab<RawGreenlet>,
     /// Whether those that have not started are not to run.
     killed: bool,
     /// The scope's owner, which waits for the count.
@@ -370,7 +370,7 @@ impl Data {
     fn kill(&self) {
         let mut state = self.state.lock();
         state.killed = true;
-        let started: Vec<Current> = state.started.iter().map(|(_, one)| one.clone()).collect();
+        let started: Vec<RawGreenlet> = state.started.iter().map(|(_, one)| one.clone()).collect();
         drop(state);
         for one in started {
             one.kill_nowait();
