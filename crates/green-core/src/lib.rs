@@ -150,4 +150,6 @@ pub use time::{sleep, sleep_until, yield_now};
 #[cfg(not(green_loom))]
 pub use timeout::{Timeout, mask_kill, no_park, timeout, with_timeout};
 #[cfg(not(green_loom))]
-pub use waitable::{IWait, Waitable, Watcher, iwait, wait, wait_count, wait_timeout};
+pub use waitable::{
+    IWait, Waitable, Watcher, iwait, wait, wait_count, wait_idle, wait_idle_timeout, wait_timeout,
+};

@@ -26,7 +26,9 @@ use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::hub::quiet::{OwnTimer, Quiet};
 use crate::interrupt::OrRaise;
+use crate::park::Caller;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
 use crate::waitq::{Monitor, Wait, WaitQueue, wake};
@@ -133,6 +135,11 @@ impl Watchers {
         Some(self.0.remove(index))
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes all of them, to be told after the lock is released.
     #[inline]
     pub(crate) fn take(&mut self) -> Vec<Watcher> {
@@ -171,6 +178,51 @@ pub fn wait_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Vec<usize> 
 /// As [`wait`], until `count` of them have been ready.
 pub fn wait_count(objects: &[&dyn Waitable], count: usize) -> Vec<usize> {
     iwait(objects).take(count).collect()
+}
+
+/// Waits until the hubs have nothing left to do; gevent's `wait` without objects.
+///
+/// That is when no green thread can run, no timer is set, and nobody waits for I/O or a blocking job. Green threads that
+/// are parked at a lock, an event, a queue or a join do not count: nothing but the program itself can wake them.
+///
+/// # Blocking
+///
+/// Parks the caller; a cancellation point. What other OS threads and `may` coroutines are about to do is not known here, and
+/// green threads that run on `may` always have something to do.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// for n in 0..3 {
+///     green_core::spawn_raw(move || green_core::sleep(Duration::from_millis(n)));
+/// }
+/// green_core::wait_idle();
+/// assert_eq!(green_core::stats().live, 0);
+/// ```
+pub fn wait_idle() {
+    wait_idle_for(None);
+}
+
+/// As [`wait_idle`], for at most `timeout`; true if there was nothing left to do.
+pub fn wait_idle_timeout(timeout: Duration) -> bool {
+    wait_idle_for(Some(timeout))
+}
+
+fn wait_idle_for(timeout: Option<Duration>) -> bool {
+    let has_scope = |caller: Caller| {
+        caller.interrupts(|interrupts| interrupts.earliest().is_some() && !interrupts.is_masked())
+            == Some(true)
+    };
+    let caller = Caller::current();
+    let has_timer = matches!(caller, Caller::Green(_)) && (timeout.is_some() || has_scope(caller));
+    let _timer = has_timer.then(OwnTimer::new);
+    let mut quiet = iwait(&[&Quiet]);
+    if let Some(timeout) = timeout {
+        quiet = quiet.timeout(timeout);
+    }
+    quiet.next().is_some()
 }
 
 /// The places of `objects`, each when it is ready, in that order.

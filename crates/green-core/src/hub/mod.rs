@@ -6,8 +6,9 @@
 //!    turn's share is used up ([`SWITCHES`] switches, [`SLICE`] of time, or a timer is due).
 //! 2. Fire the timers that are due.
 //! 3. Poll for I/O: without waiting if work is ready, else until the next timer or a wake-up. In the latter case,
-//!    give back memory first, if a crowd has left some ([`trim`]); and if somebody waits for just that ([`idle`]), poll
-//!    without waiting, and wake them if there is still nothing to do.
+//!    give back memory first, if a crowd has left some ([`trim`]); if somebody waits for just that ([`idle`]), poll
+//!    without waiting, and wake them if there is still nothing to do; and tell those who wait for all hubs to have
+//!    nothing left to do ([`quiet`]).
 //! 4. Take what other OS threads left in the inbox.
 //!
 //! A hub's OS thread never exits, and a panic in the loop itself aborts the process: green threads
@@ -48,6 +49,7 @@ use crate::sched::{self, Counters, HubShared, Local, Message, Work, count, count
 use trim::Trimmer;
 
 pub(crate) mod idle;
+pub(crate) mod quiet;
 mod trim;
 
 /// Switches after which a hub polls even though work is ready.
@@ -377,6 +379,12 @@ impl Hub {
         let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         if self.local.shared.inbox().prepare_sleep() {
+            if quiet::is_watched() {
+                quiet::look();
+                if self.local.ready.len() + self.local.timed.len() != 0 {
+                    return self.local.shared.inbox().end_sleep();
+                }
+            }
             SLEEPING.fetch_add(1, Ordering::Relaxed);
             reactor.poll(&mut self.events, timeout);
             SLEEPING.fetch_sub(1, Ordering::Relaxed);

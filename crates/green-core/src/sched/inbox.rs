@@ -61,7 +61,7 @@ impl<M> Inbox<M> {
 
     /// Announces that the hub is about to sleep. True if it may.
     pub(crate) fn prepare_sleep(&self) -> bool {
-        self.asleep.store(true, Ordering::Relaxed);
+        self.asleep.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
         if self.pending.load(Ordering::Relaxed) {
             self.end_sleep();
@@ -73,6 +73,11 @@ impl<M> Inbox<M> {
     /// The hub is awake.
     pub(crate) fn end_sleep(&self) {
         self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the hub sleeps, or is about to, and nothing will wake it that was left here.
+    pub(crate) fn is_asleep_and_empty(&self) -> bool {
+        self.asleep.load(Ordering::Acquire) && !self.pending.load(Ordering::Acquire)
     }
 
     /// Whether the hub sleeps, or is about to.
