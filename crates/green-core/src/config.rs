@@ -8,6 +8,7 @@
 //! | [`Config::guard_regions`] | on, where the kernel has them | | `GREEN_GUARD_REGIONS` (0: off) |
 //! | [`Config::overflow`] | [`Overflow::Abort`] | | |
 //! | [`Config::measure_stacks`] | off | | `GREEN_MEASURE_STACKS` (1: on) |
+//! | [`Config::detect_deadlock`] | off | | |
 //! | [`Config::check_lifo`] | off | | `GREEN_CHECK_LIFO` (1: on) |
 //! | [`Config::switch_hook`] | none | | |
 //!
@@ -45,6 +46,7 @@ pub struct Config {
     pub(crate) overflow: Option<Overflow>,
     measure_stacks: Option<bool>,
     check_lifo: Option<bool>,
+    detect_deadlock: Option<bool>,
     switch_hooks: Vec<Arc<dyn SwitchHook>>,
 }
 
@@ -78,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) blocking_threads: usize,
     /// Whether waits look for code on the stack that relies on nested frames.
     pub(crate) check_lifo: bool,
+    /// Whether `run` panics when nothing can happen any more.
+    pub(crate) detect_deadlock: bool,
     /// What the program does at switches, in the order in which it asked.
     pub(crate) switch_hooks: Vec<Arc<dyn SwitchHook>>,
     /// Whether stacks are to have guard regions, if the kernel has them.
@@ -134,6 +138,26 @@ impl Config {
         self
     }
 
+    /// Whether [`run`](crate::run) and `#[green::main]` panic when nothing can happen any more: no green thread can run, no
+    /// timer is set, nobody waits for I/O or a blocking job. gevent's `LoopExit`. The message lists every green thread.
+    ///
+    /// To ask for it is to promise that nothing outside the hubs wakes green threads: neither OS threads nor `may`
+    /// coroutines nor signal handlers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// green_core::Config::new().detect_deadlock(true).apply()?;
+    /// let stuck = std::panic::catch_unwind(|| green_core::run(|| green_core::event::Event::new().wait()));
+    /// let message = *stuck.unwrap_err().downcast::<String>().unwrap();
+    /// assert!(message.contains("LoopExit") && message.contains("waits for event"));
+    /// # Ok::<(), green_core::AlreadyStarted>(())
+    /// ```
+    pub fn detect_deadlock(mut self, detect: bool) -> Self {
+        self.detect_deadlock = Some(detect);
+        self
+    }
+
     /// Whether [`stack_usage`](crate::stack_usage) measures how far each green thread uses its stack. Costs two system
     /// calls and some page faults for each.
     pub fn measure_stacks(mut self, measure: bool) -> Self {
@@ -174,6 +198,7 @@ impl Config {
         pending.overflow = self.overflow.or(pending.overflow);
         pending.measure_stacks = self.measure_stacks.or(pending.measure_stacks);
         pending.check_lifo = self.check_lifo.or(pending.check_lifo);
+        pending.detect_deadlock = self.detect_deadlock.or(pending.detect_deadlock);
         pending.switch_hooks.extend(self.switch_hooks);
         Ok(())
     }
@@ -188,6 +213,7 @@ static PENDING: Mutex<Config> = Mutex::new(Config {
     overflow: None,
     measure_stacks: None,
     check_lifo: None,
+    detect_deadlock: None,
     switch_hooks: Vec::new(),
 });
 
@@ -218,6 +244,7 @@ pub(crate) fn freeze() -> &'static Settings {
         check_lifo: pending
             .check_lifo
             .unwrap_or_else(|| is("GREEN_CHECK_LIFO", "1")),
+        detect_deadlock: pending.detect_deadlock.unwrap_or(false),
         switch_hooks: pending.switch_hooks.clone(),
         guard_regions: pending
             .guard_regions

@@ -8,13 +8,15 @@ use super::packet::{Packet, failure};
 use super::{Greenlet, kill, local, spawn_callback};
 use crate::engine::make_room;
 use crate::error::Failure;
+use crate::hub::quiet::Quiet;
 use crate::park::Green;
 use crate::sched::control::{Control, Identity, Mobility};
 use crate::sched::record::{self, Owner, Runner, SendRunner};
 use crate::sched::registry::MIGRATING;
 use crate::sched::waiter::Waiter;
 use crate::sched::{self, HubShared, Local, Message, Work, count, placement};
-use crate::{config, hub};
+use crate::waitable::iwait;
+use crate::{config, debug, hub};
 
 /// Runs `f` in a green thread.
 ///
@@ -109,7 +111,8 @@ where
 ///
 /// # Panics
 ///
-/// If `f` panics: with its payload. If its green thread is killed.
+/// If `f` panics: with its payload. If its green thread is killed. If nothing can happen any more, with
+/// [`Config::detect_deadlock`](crate::Config::detect_deadlock); its green thread stays parked then.
 ///
 /// # Examples
 ///
@@ -125,10 +128,32 @@ where
     if sched::current().is_some() {
         return f();
     }
-    match spawn(f).into_result() {
+    let greenlet = spawn(f);
+    if config::freeze().detect_deadlock {
+        end_or_panic(&greenlet);
+    }
+    match greenlet.into_result() {
         Ok(value) => value,
         Err(Failure::Panicked(panic)) => panic.resume(),
         Err(failure) => panic!("green::run: {failure}"),
+    }
+}
+
+/// Waits for its end.
+///
+/// # Panics
+///
+/// If nothing can happen any more.
+#[track_caller]
+fn end_or_panic<T>(greenlet: &Greenlet<T>) {
+    let first = iwait(&[greenlet, &Quiet]).next();
+    if first == Some(1) && !greenlet.ready() {
+        let mut text = Vec::new();
+        debug::dump(&mut text).expect("a vector takes everything");
+        panic!(
+            "green: LoopExit: every green thread waits for another one\n{}",
+            String::from_utf8_lossy(&text)
+        );
     }
 }
 
