@@ -49,7 +49,8 @@ pub enum Failure {
     Panicked(Panic),
     /// It was killed. gevent's `GreenletExit`: not counted as a failure by `joinall_raise`.
     Killed,
-    /// The wait for it reached its time limit; it may still be running.
+    /// The wait for it reached its time limit, and it may still be running; or it was ended by a
+    /// [`Timeout`](crate::Timeout) that it did not catch.
     TimedOut(Elapsed),
     /// Its stack overflowed, and it was isolated: see [`Overflow::Isolate`](crate::Overflow::Isolate).
     StackOverflow,
