@@ -136,6 +136,20 @@ impl<T: Node> List<T> {
         self.head.map(|head| links(head).ticket)
     }
 
+    /// How many nodes there are, by walking past them.
+    pub(crate) fn count(&mut self) -> usize {
+        let Some(head) = self.head else {
+            return 0;
+        };
+        let mut count = 1;
+        let mut node = neighbour(links(head).next);
+        while !ptr::eq(node, head) {
+            count += 1;
+            node = neighbour(links(node).next);
+        }
+        count
+    }
+
     #[inline]
     fn unlink(&mut self, node: &'static T) {
         let next = neighbour(links(node).next.take());

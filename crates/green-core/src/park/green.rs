@@ -58,6 +58,14 @@ impl Green {
         }
     }
 
+    /// What it did is to be followed by those who are ready, before it goes on. Never interrupted: it has
+    /// happened. Does nothing inside `no_park`.
+    pub(crate) fn let_others_run(self) {
+        if !self.own.interrupts.is_no_park() {
+            self.give_way();
+        }
+    }
+
     /// Lets everything that is ready run first, once; interrupts stay pending.
     #[inline(always)] // See `Carrier::park`.
     fn give_way(self) {

@@ -52,10 +52,16 @@ pub(crate) enum WaitFor {
     Several,
     /// That its hub has nothing else to do.
     Idle,
+    /// A result that somebody sets.
+    AsyncResult,
+    /// A lock that its owner may take again.
+    RLock,
+    /// The tasks of a queue to be done.
+    QueueJoin,
 }
 
 impl WaitFor {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 27] = [
         Self::Nothing,
         Self::Sleep,
         Self::Yield,
@@ -80,6 +86,9 @@ impl WaitFor {
         Self::FileLock,
         Self::Several,
         Self::Idle,
+        Self::AsyncResult,
+        Self::RLock,
+        Self::QueueJoin,
     ];
 
     /// The inverse of `as u8`.
@@ -118,6 +127,9 @@ impl std::fmt::Display for WaitFor {
             Self::FileLock => "file lock",
             Self::Several => "any of several",
             Self::Idle => "idle hub",
+            Self::AsyncResult => "async result",
+            Self::RLock => "rlock",
+            Self::QueueJoin => "queue join",
         })
     }
 }

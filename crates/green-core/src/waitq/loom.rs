@@ -130,7 +130,7 @@ fn whoever_has_arrived_is_linked() {
                     None::<()>
                 };
                 shared
-                    .wait_once(wait, |state| &mut state.queue, arrived)
+                    .wait_once_then(wait, |state| &mut state.queue, arrived, || ())
                     .is_ok()
             })
         });
@@ -168,7 +168,7 @@ fn notify_all_and_one_that_comes_late() {
                 let wait = Wait::new(WaitFor::Event, Deadline::Never);
                 let set = |state: &mut State| (state.permits > 0).then_some(());
                 shared
-                    .wait_once(wait, |state| &mut state.queue, set)
+                    .wait_once_then(wait, |state| &mut state.queue, set, || ())
                     .is_ok()
             })
         };
@@ -188,7 +188,7 @@ fn notify_all_and_a_deadline() {
             thread::spawn(move || {
                 let wait = Wait::new(WaitFor::Event, any_time());
                 shared
-                    .wait_once(wait, |state| &mut state.queue, |_| None::<()>)
+                    .wait_once_then(wait, |state| &mut state.queue, |_| None::<()>, || ())
                     .is_ok()
             })
         };

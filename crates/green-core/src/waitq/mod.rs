@@ -12,8 +12,8 @@
 //! 3. Awake: if a notifier chose the caller, go back to 1 with the same ticket; else unlink the waiter
 //!    and report the timeout or the interrupt.
 //!
-//! [`Monitor::wait_once`] is the same, but being chosen is the end of it. [`Monitor::wait_granted`] is
-//! `wait_once` where the notifier has given the chosen caller something: one that cannot use it gives it
+//! [`Monitor::wait_once_then`] is the same, but being chosen is the end of it. [`Monitor::wait_granted`] is
+//! that where the notifier has given the chosen caller something: one that cannot use it gives it
 //! back.
 //!
 //! [`WaitQueue::notify_one`], under the lock: unlink the oldest waiter and claim its episode for
@@ -34,12 +34,13 @@
 //! # Memory ordering
 //!
 //! State and lists are under the lock. A notifier's claim releases and the waiter's look at its word
-//! acquires, so `wait_once` callers too see everything that was written before the notification.
+//! acquires, so those who are not to look again see everything that was written before the notification.
 //!
 //! # Not here
 //!
-//! Who is a caller, and how it parks: `park`. What is waited for: each primitive's own state.
+//! Who is a caller, and how it parks: `park`. How long a waiter can be overtaken: [`Line`]. What is waited for: each primitive's own state.
 
+mod line;
 #[cfg(all(test, green_loom))]
 mod loom;
 #[cfg(all(test, not(green_loom)))]
@@ -58,6 +59,7 @@ use crate::primitive::{Mutex, MutexGuard};
 use crate::sched::WaitFor;
 use crate::sched::waiter::Waiter;
 use crate::sched::word::Outcome;
+pub(crate) use line::{Chosen, Line};
 
 /// A FIFO of waiting callers, part of the state of a [`Monitor`].
 #[derive(Debug, Default)]
@@ -107,6 +109,11 @@ impl WaitQueue {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// How many wait, by walking past them.
+    pub(crate) fn count(&mut self) -> usize {
+        self.list.count()
     }
 
     /// Chooses the caller that has waited longest.
@@ -195,6 +202,15 @@ pub(crate) fn wake(notified: Option<Notified>) -> bool {
     notified.map(Notified::wake).is_some()
 }
 
+/// Who looks at the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// A caller that has not waited yet.
+    Running,
+    /// One that waited, and that a notifier chose.
+    Chosen,
+}
+
 /// No stacks of ours in a model.
 #[cfg(green_loom)]
 fn make_room() {}
@@ -245,11 +261,9 @@ impl<S> Monitor<S> {
 
     /// Waits in the queue that `queue` selects until `ready` yields something.
     ///
-    /// `ready` and `queue` run under the lock and must not wait or call back.
-    ///
     /// # Errors
     ///
-    /// The deadline passed, or the caller was interrupted; nothing was consumed.
+    /// As [`Monitor::wait_in_turn`].
     #[inline]
     pub(crate) fn wait<R>(
         &self,
@@ -257,61 +271,66 @@ impl<S> Monitor<S> {
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
         mut ready: impl FnMut(&mut S) -> Option<R>,
     ) -> Result<R, NotReady> {
+        let pass_on = |state: &mut S| queue(state).notify_one();
+        self.wait_in_turn(wait, queue, |state, _| ready(state), pass_on)
+    }
+
+    /// The same; tells `ready` whose turn it is, and calls `pass_on`, under the lock, if the caller unwinds
+    /// although a notifier chose it.
+    ///
+    /// `ready` and `queue` run under the lock and must not wait or call back.
+    ///
+    /// # Errors
+    ///
+    /// The deadline passed, or the caller was interrupted; nothing was consumed.
+    #[inline]
+    pub(crate) fn wait_in_turn<R>(
+        &self,
+        wait: Wait,
+        queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
+        mut ready: impl FnMut(&mut S, Turn) -> Option<R>,
+        pass_on: impl Fn(&mut S) -> Option<Notified> + Copy,
+    ) -> Result<R, NotReady> {
         make_room();
         let mut state = self.state.lock();
-        if let Some(result) = ready(&mut state) {
+        if let Some(result) = ready(&mut state, Turn::Running) {
             return Ok(result);
         }
         #[cfg(not(green_loom))]
         if let Some(green) = Green::current() {
-            return self.wait_as(green, state, &wait, queue, &mut ready);
+            return self.wait_as(green, state, &wait, queue, &mut ready, pass_on);
         }
         // To find out who else it is may allocate: not under the lock.
         drop(state);
         let caller = Caller::foreign();
         state = self.state.lock();
-        if let Some(result) = ready(&mut state) {
+        if let Some(result) = ready(&mut state, Turn::Running) {
             return Ok(result);
         }
-        self.wait_as(caller, state, &wait, queue, &mut ready)
+        self.wait_as(caller, state, &wait, queue, &mut ready, pass_on)
     }
 
-    /// The rest of [`Monitor::wait`], after `ready` has yielded nothing.
+    /// The rest of [`Monitor::wait_in_turn`], after `ready` has yielded nothing.
     fn wait_as<'a, R>(
         &'a self,
         caller: impl Park,
         mut state: MutexGuard<'a, S>,
         wait: &Wait,
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
-        ready: &mut impl FnMut(&mut S) -> Option<R>,
+        ready: &mut impl FnMut(&mut S, Turn) -> Option<R>,
+        pass_on: impl Fn(&mut S) -> Option<Notified> + Copy,
     ) -> Result<R, NotReady> {
         let mut ticket = None;
         loop {
-            let pass_on = |state: &mut S| queue(state).notify_one();
             self.park(caller, state, wait, queue, &mut ticket, || (), pass_on)?;
             state = self.state.lock();
-            if let Some(result) = ready(&mut state) {
+            if let Some(result) = ready(&mut state, Turn::Chosen) {
                 return Ok(result);
             }
         }
     }
 
-    /// Waits in the queue that `queue` selects until a notifier chooses the caller, unless `ready`
-    /// yields something at once: then that is returned.
-    ///
-    /// # Errors
-    ///
-    /// The deadline passed, or the caller was interrupted; nothing was consumed.
-    pub(crate) fn wait_once<R>(
-        &self,
-        wait: Wait,
-        queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
-        ready: impl FnOnce(&mut S) -> Option<R>,
-    ) -> Result<Option<R>, NotReady> {
-        self.wait_once_then(wait, queue, ready, || ())
-    }
-
-    /// As [`Monitor::wait_once`], where a notifier gives the chosen caller something under the lock. If the
+    /// As [`Monitor::wait_once_then`], where a notifier gives the chosen caller something under the lock. If the
     /// caller was chosen and then unwinds, `give_back`, under the lock, gives that to somebody else.
     ///
     /// # Errors
@@ -332,8 +351,13 @@ impl<S> Monitor<S> {
         self.wait_once_as(Caller::foreign(), &wait, queue, ready, || (), give_back)
     }
 
-    /// As [`Monitor::wait_once`]; calls `then` between linking the caller and parking it, without the
-    /// lock. `then` must neither wait nor unwind.
+    /// Waits in the queue that `queue` selects until a notifier chooses the caller, unless `ready`
+    /// yields something at once: then that is returned. Calls `then` between linking the caller and parking
+    /// it, without the lock; `then` must neither wait nor unwind.
+    ///
+    /// # Errors
+    ///
+    /// The deadline passed, or the caller was interrupted; nothing was consumed.
     pub(crate) fn wait_once_then<R>(
         &self,
         wait: Wait,

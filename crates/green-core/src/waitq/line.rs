@@ -1,0 +1,119 @@
+//! A wait queue for things that are counted, with a bound on how often its callers are overtaken.
+//!
+//! Semaphores and queues have one for each thing that they give out: permits, items, room.
+//!
+//! # Protocol
+//!
+//! Whoever makes something free calls [`Line::choose`]. A caller that was chosen looks at what is free: it
+//! takes something, or it was overtaken by a running caller, keeps its place, and waits on. When that has
+//! happened [`OVERTAKEN_AT_MOST`] times with nobody served in between, what becomes free is *reserved* for
+//! those who are chosen: running callers find as much less. Being served ends that.
+//!
+//! # Invariants
+//!
+//! 1. There are at least as many chosen callers on their way as reservations: each of them will look, and
+//!    take one, or [`Line::pass_on`] finds another for it. So nothing that is free is withheld for ever.
+
+use super::{Notified, Turn, WaitQueue, wake};
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    queue: WaitQueue,
+    /// How often in a row a chosen caller found nothing.
+    overtaken: u32,
+    /// How much of what is free is not for running callers.
+    reserved: usize,
+}
+
+impl Line {
+    pub(crate) const fn new() -> Self {
+        Self {
+            queue: WaitQueue::new(),
+            overtaken: 0,
+            reserved: 0,
+        }
+    }
+
+    /// The callers who wait.
+    #[inline]
+    pub(crate) fn queue(&mut self) -> &mut WaitQueue {
+        &mut self.queue
+    }
+
+    /// One more is free: chooses who has waited longest.
+    #[inline]
+    pub(crate) fn choose(&mut self) -> Chosen {
+        if self.queue.is_empty() {
+            return Chosen(None);
+        }
+        let chosen = self.queue.notify_one();
+        if chosen.is_some() && self.overtaken >= OVERTAKEN_AT_MOST {
+            self.reserved += 1;
+        }
+        Chosen(chosen)
+    }
+
+    /// Whether a caller may take one, if so many are free. One who may takes it.
+    #[inline]
+    pub(crate) fn admits(&mut self, turn: Turn, free: usize) -> bool {
+        match turn {
+            Turn::Running => free > self.reserved,
+            Turn::Chosen => self.admits_chosen(free),
+        }
+    }
+
+    #[inline]
+    fn admits_chosen(&mut self, free: usize) -> bool {
+        self.reserved = self.reserved.saturating_sub(1);
+        let served = free > 0;
+        self.overtaken = if served {
+            0
+        } else {
+            self.overtaken.saturating_add(1)
+        };
+        served
+    }
+
+    /// For a caller that takes nothing: whether anything is free; whom to wake in its place.
+    #[inline]
+    pub(crate) fn sees(&mut self, turn: Turn, free: usize) -> Option<Chosen> {
+        if turn == Turn::Running {
+            return (free > 0).then(Chosen::default);
+        }
+        if free == 0 {
+            self.admits_chosen(free);
+            return None;
+        }
+        Some(Chosen(self.pass_on()))
+    }
+
+    /// From now on nothing is reserved; nothing more becomes free.
+    pub(crate) fn close(&mut self) {
+        self.reserved = 0;
+    }
+
+    /// A caller that was chosen takes nothing: chooses another one for what it was woken for.
+    pub(crate) fn pass_on(&mut self) -> Option<Notified> {
+        let next = self.queue.notify_one();
+        if next.is_none() {
+            self.reserved = self.reserved.saturating_sub(1);
+        }
+        next
+    }
+}
+
+/// Whom to wake, if anybody, after the lock is released; on every way out.
+#[derive(Debug, Default)]
+#[must_use = "wakes when it is dropped, which must be after the lock is released"]
+pub(crate) struct Chosen(Option<Notified>);
+
+impl Drop for Chosen {
+    #[inline]
+    fn drop(&mut self) {
+        wake(self.0.take());
+    }
+}
+
+/// How often in a row callers who wait are overtaken.
+const OVERTAKEN_AT_MOST: u32 = 32;
