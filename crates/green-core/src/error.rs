@@ -56,6 +56,8 @@ pub enum Failure {
     StackOverflow,
     /// Its value has been moved out by `into_result`.
     Taken,
+    /// An error that somebody put in its place, by [`AsyncResult::set_exception`](crate::event::AsyncResult::set_exception).
+    Raised(Arc<dyn Error + Send + Sync>),
 }
 
 impl fmt::Display for Failure {
@@ -66,11 +68,19 @@ impl fmt::Display for Failure {
             Self::TimedOut(elapsed) => write!(f, "the green thread was {elapsed}"),
             Self::StackOverflow => f.write_str("the stack of the green thread overflowed"),
             Self::Taken => f.write_str("the value of the green thread was taken"),
+            Self::Raised(error) => error.fmt(f),
         }
     }
 }
 
-impl Error for Failure {}
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Raised(error) => error.source(),
+            _ => None,
+        }
+    }
+}
 
 /// The payload of a panic, shared by everyone who asks for the result.
 #[derive(Clone)]

@@ -1,18 +1,24 @@
-//! gevent's `event`: a flag to wait for.
+//! gevent's `event`: a flag to wait for, and a result to wait for.
+
+mod async_result;
 
 use std::fmt;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::interrupt::OrRaise;
+use crate::park::Green;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
 use crate::waitable::{Waitable, Watcher, Watchers};
 use crate::waitq::{Monitor, Wait, WaitQueue};
 
+pub use async_result::{AlreadySet, AsyncResult};
+
 /// A flag that any number of callers can wait for.
 ///
 /// `set` releases everyone who waits at that moment, in the order in which they came, even if `clear`
-/// follows at once.
+/// follows at once; whoever comes after the `clear` waits for the next `set`. The setter runs on.
 ///
 /// # Examples
 ///
@@ -28,11 +34,16 @@ use crate::waitq::{Monitor, Wait, WaitQueue};
 /// ```
 pub struct Event {
     state: Monitor<State>,
+    /// How many were released and have not run since. Below zero for a moment if one of them, on another
+    /// hub, was faster than the counting.
+    released: AtomicIsize,
 }
 
 #[derive(Debug)]
 struct State {
+    /// Whether it is set.
     set: bool,
+    /// Those who wait until it is.
     waiting: WaitQueue,
     /// Who waits for it among others.
     watchers: Watchers,
@@ -47,24 +58,36 @@ impl Event {
                 waiting: WaitQueue::new(),
                 watchers: Watchers::new(),
             }),
+            released: AtomicIsize::new(0),
         }
     }
 
     /// Whether it is set.
+    #[doc(alias = "isSet")]
     pub fn is_set(&self) -> bool {
         self.state.lock().set
     }
 
+    /// Whether it is set: whether it is there to be had, as with anything that one can wait for.
+    pub fn ready(&self) -> bool {
+        self.is_set()
+    }
+
     /// Sets it, and releases everyone who waits.
+    ///
+    /// Does not wait: those who are released run later. Does nothing if it is set.
     pub fn set(&self) {
         let mut watchers = Vec::new();
-        self.state.notify_all(
+        let released = self.state.notify_all(
             |state| &mut state.waiting,
             |state| {
                 state.set = true;
                 watchers = state.watchers.take();
             },
         );
+        if released > 0 {
+            self.released.fetch_add(count(released), Ordering::Relaxed);
+        }
         watchers.iter().for_each(Watcher::tell);
     }
 
@@ -77,7 +100,8 @@ impl Event {
     ///
     /// # Blocking
     ///
-    /// Parks the caller; a cancellation point.
+    /// Parks the caller; a cancellation point. If it is set and there are some whom that released and who have
+    /// not run yet, they run ahead of a caller on their hub.
     pub fn wait(&self) {
         self.wait_until(Deadline::Never);
     }
@@ -93,14 +117,46 @@ impl Event {
     }
 
     fn wait_until(&self, deadline: Deadline) -> bool {
-        let wait = Wait::new(WaitFor::Event, deadline);
-        let released = self.state.wait_once(
-            wait,
+        let released = self.state.wait_granted(
+            Wait::new(WaitFor::Event, deadline),
             |state| &mut state.waiting,
             |state| state.set.then_some(()),
+            |_| {
+                self.runs();
+                None
+            },
         );
-        released.or_raise().is_some()
+        match released.or_raise() {
+            // It was set.
+            Some(Some(())) => {
+                self.let_the_released_run();
+                true
+            }
+            Some(None) => {
+                self.runs();
+                true
+            }
+            None => false,
+        }
     }
+
+    /// One that was released runs.
+    fn runs(&self) {
+        self.released.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn let_the_released_run(&self) {
+        if self.released.load(Ordering::Relaxed) > 0
+            && let Some(green) = Green::current()
+        {
+            green.let_others_run();
+        }
+    }
+}
+
+/// A number of callers, as one that may be below zero.
+fn count(callers: usize) -> isize {
+    isize::try_from(callers).expect("so many callers do not fit into memory")
 }
 
 /// Ready when it is set, or has been set since the wait began.
