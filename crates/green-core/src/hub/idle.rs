@@ -30,7 +30,7 @@ pub(crate) fn wait(hub: &'static Local) {
     let _counted = Counted(hub);
     let wait = Wait::new(WaitFor::Idle, Deadline::Never);
     queue(hub.shared.id)
-        .wait_once(wait, |queue| queue, |_| None::<()>)
+        .wait_once_then(wait, |queue| queue, |_| None::<()>, || ())
         .unless_interrupted();
 }
 
