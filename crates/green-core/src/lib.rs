@@ -19,7 +19,7 @@
 //! - [`spawn`], [`spawn_local`], [`spawn_later`], [`spawn_raw`], [`Builder`], [`run`]: make green threads. [`Greenlet`]:
 //!   their handle. [`joinall`], [`killall`]: several at once. [`wait`], [`iwait`]: any mix of green threads and other things.
 //! - [`sleep`], [`yield_now`], [`idle`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
-//! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`]: gevent's.
+//! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`], [`pool`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
 //!
@@ -76,6 +76,8 @@ pub mod may;
 #[cfg(not(green_loom))]
 mod panics;
 mod park;
+#[cfg(not(green_loom))]
+pub mod pool;
 #[cfg(not(green_loom))]
 pub mod process;
 #[cfg(not(green_loom))]

@@ -35,7 +35,7 @@ pub use kill::{killall, killall_nowait, killall_timeout};
 pub use link::LinkId;
 pub use raw::{RawGreenlet, getcurrent, spawn_raw};
 pub use spawn::{idle, run, spawn, spawn_later, spawn_local};
-pub(crate) use spawn::{migrating, run_migrating};
+pub(crate) use spawn::{migrating, run_migrating, spawn_prepared};
 pub use spawn_callback::{SpawnCallback, add_spawn_callback, remove_spawn_callback};
 
 /// A handle to a green thread. Clones are handles to the same one.
@@ -181,8 +181,13 @@ impl<T> Greenlet<T> {
 
 impl<T> Greenlet<T> {
     /// Who it is.
-    fn control(&self) -> &Control {
+    pub(crate) fn control(&self) -> &Control {
         self.record.control()
+    }
+
+    /// Waits until it has ended; false if the deadline passed first.
+    pub(crate) fn wait_until(&self, deadline: Deadline) -> bool {
+        self.record.wait(deadline, Mode::Interruptible)
     }
 
     /// Who it is, without its result.

@@ -222,12 +222,34 @@ impl Spec {
     }
 }
 
+/// As [`spawn`] at `site`, where `prepare` has the green thread before it can start.
+pub(crate) fn spawn_prepared<F, T>(
+    site: &'static Location<'static>,
+    f: F,
+    prepare: impl FnOnce(&Greenlet<T>),
+) -> Greenlet<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    launch_prepared(Spec::new(site), f, prepare)
+}
+
 /// Makes a green thread and hands it to its hub.
 ///
 /// # Panics
 ///
 /// If `spec.hub` names a hub that does not exist.
 pub(super) fn launch<F, T>(spec: Spec, f: F) -> Greenlet<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    launch_prepared(spec, f, |_| ())
+}
+
+/// As [`launch`]; `prepare` has the green thread before its hub does.
+fn launch_prepared<F, T>(spec: Spec, f: F, prepare: impl FnOnce(&Greenlet<T>)) -> Greenlet<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
@@ -246,8 +268,10 @@ where
     let (record, runner, listed) = record::new(Control::new(identity), Packet::new(), body(f));
     spawn_callback::call(&listed);
     registry.insert(listed);
+    let greenlet = Greenlet { record };
+    prepare(&greenlet);
     hand_over(local, target, runner, at);
-    Greenlet { record }
+    greenlet
 }
 
 /// Hands a start to its hub, which is `target`.

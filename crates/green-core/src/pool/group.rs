@@ -1,0 +1,717 @@
+//! A set of green threads that belong together.
+
+use std::error::Error;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::members::{Members, NotInserted};
+use super::{IMap, Member, NotTaken, Slots, Workers, inline};
+use crate::error::Failure;
+use crate::greenlet::{Greenlet, getcurrent, spawn_prepared};
+use crate::time::deadline::Deadline;
+
+/// A set of green threads, of any result types, which leave it when they end. Clones are handles to the same one.
+///
+/// Dropping the group does not stop its members. It is also the part of a [`Pool`](super::Pool) that does not depend on
+/// its limit: what waits "while the group is full" waits in a pool only.
+///
+/// # Examples
+///
+/// ```
+/// use green_core::pool::Group;
+///
+/// let group = Group::new();
+/// let number = group.spawn(|| 6 * 7);
+/// let word = group.spawn(|| "forty-two");
+/// group.join();
+/// assert!(group.is_empty());
+/// assert_eq!((number.get().unwrap(), word.get().unwrap()), (42, "forty-two"));
+/// ```
+#[derive(Clone)]
+pub struct Group {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Counts the members, and those that are being made.
+    slots: Slots,
+    members: Members,
+}
+
+impl Group {
+    /// An empty group.
+    pub fn new() -> Self {
+        Self::with_size(None)
+    }
+
+    pub(super) fn with_size(size: Option<usize>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                slots: Slots::new(size),
+                members: Members::new(),
+            }),
+        }
+    }
+
+    /// Runs `f` in a green thread of the group, waiting while the group is full.
+    ///
+    /// In a [closed](Group::close) group nothing runs: the green thread counts as killed before it started.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller while the group is full; a cancellation point then. An interrupted `spawn` has taken no place.
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> Greenlet<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let site = Location::caller();
+        match self.start(site, f, Deadline::Never, |_| ()) {
+            Ok(greenlet) => greenlet,
+            Err(refused) => killed(site, refused.into_inner()),
+        }
+    }
+
+    /// As [`Group::spawn`], if the group is not full.
+    ///
+    /// # Errors
+    ///
+    /// The group is full or closed; `f` comes back.
+    #[track_caller]
+    pub fn try_spawn<F, T>(&self, f: F) -> Result<Greenlet<T>, Refused<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let taken = self.shared.slots.try_take();
+        self.start_taken(Location::caller(), f, taken, |_| ())
+    }
+
+    /// As [`Group::spawn`], waiting at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Group::try_spawn`].
+    #[track_caller]
+    pub fn spawn_timeout<F, T>(&self, timeout: Duration, f: F) -> Result<Greenlet<T>, Refused<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.start(Location::caller(), f, Deadline::after(timeout), |_| ())
+    }
+
+    /// Makes a green thread a member, waiting while the group is full. One that has ended leaves again at once.
+    ///
+    /// Does nothing if it is a member already.
+    ///
+    /// # Blocking
+    ///
+    /// As [`Group::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// The group is closed.
+    pub fn add<T: Send + 'static>(&self, greenlet: &Greenlet<T>) -> Result<(), Refused<()>> {
+        self.add_until(greenlet, Deadline::Never)
+    }
+
+    /// As [`Group::add`], if the group is not full.
+    ///
+    /// # Errors
+    ///
+    /// The group is full or closed.
+    pub fn try_add<T: Send + 'static>(&self, greenlet: &Greenlet<T>) -> Result<(), Refused<()>> {
+        if self.contains(greenlet) {
+            return Ok(());
+        }
+        self.add_taken(greenlet, self.shared.slots.try_take())
+    }
+
+    /// As [`Group::add`], waiting at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Group::try_add`].
+    pub fn add_timeout<T: Send + 'static>(
+        &self,
+        greenlet: &Greenlet<T>,
+        timeout: Duration,
+    ) -> Result<(), Refused<()>> {
+        self.add_until(greenlet, Deadline::after(timeout))
+    }
+
+    /// Lets a green thread go, which lives on; true if it was a member.
+    pub fn discard<T>(&self, greenlet: &Greenlet<T>) -> bool {
+        let was_member = self.shared.members.discard(greenlet.id());
+        if was_member {
+            self.shared.slots.give_back();
+        }
+        was_member
+    }
+
+    /// Whether the green thread is a member.
+    pub fn contains<T>(&self, greenlet: &Greenlet<T>) -> bool {
+        self.shared.members.contains(greenlet.id())
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.shared.slots.taken()
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The members, in the order in which they were made.
+    pub fn members(&self) -> Vec<Member> {
+        self.shared.members.all()
+    }
+
+    /// Whether there is no room for another member.
+    #[doc(alias = "full")]
+    pub fn is_full(&self) -> bool {
+        self.shared.slots.free() == Some(0)
+    }
+
+    /// Waits until there is room for another member, without taking it; how much room there is then.
+    ///
+    /// That is 1 if there is no limit, and may be 0: others were faster, or the group was closed.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller; a cancellation point.
+    pub fn wait_available(&self) -> usize {
+        self.shared.slots.wait_available(Deadline::Never)
+    }
+
+    /// As [`Group::wait_available`], waiting at most `timeout`; 0 if there was no room in time.
+    pub fn wait_available_timeout(&self, timeout: Duration) -> usize {
+        self.shared.slots.wait_available(Deadline::after(timeout))
+    }
+
+    /// Admits nobody any more. Who waits to get in is refused; the members live on.
+    ///
+    /// gevent has no such thing: there, who waits in `spawn` gets in while `kill` empties the pool.
+    pub fn close(&self) {
+        self.shared.members.close();
+        self.shared.slots.close();
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.slots.is_closed()
+    }
+
+    /// Waits until the group is empty, or was at some moment since the call: it may have new members already.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller; a cancellation point. A member that waits for its own group waits for itself.
+    pub fn join(&self) {
+        self.shared.slots.join(Deadline::Never);
+    }
+
+    /// As [`Group::join`], waiting at most `timeout`; true if the group was empty.
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        self.shared.slots.join(Deadline::after(timeout))
+    }
+
+    /// As [`Group::join`]; then looks whether one of those failed that were members at the call. Being killed is not a
+    /// failure.
+    ///
+    /// # Errors
+    ///
+    /// The failure of one of them.
+    pub fn join_raise(&self) -> Result<(), Failure> {
+        self.join_and_raise(Deadline::Never).map(|_| ())
+    }
+
+    /// As [`Group::join_raise`], waiting at most `timeout`; true if the group was empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`Group::join_raise`], also if the group was not empty in time.
+    pub fn join_raise_timeout(&self, timeout: Duration) -> Result<bool, Failure> {
+        self.join_and_raise(Deadline::after(timeout))
+    }
+
+    /// Kills all members, also those that come until the group is empty, and waits for that.
+    ///
+    /// The group asks each member to die once in its life: one that catches that lives on, and is waited for. A member
+    /// that kills its group dies here, too.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller; a cancellation point.
+    ///
+    /// # Panics
+    ///
+    /// Under `panic = "abort"`, if a member has started.
+    pub fn kill(&self) {
+        self.kill_until(Deadline::Never);
+    }
+
+    /// As [`Group::kill`], waiting at most `timeout`; true if there is no member left.
+    pub fn kill_timeout(&self, timeout: Duration) -> bool {
+        self.kill_until(Deadline::after(timeout))
+    }
+
+    /// Asks all members to die that the group has not asked yet, without waiting.
+    ///
+    /// # Panics
+    ///
+    /// As [`Group::kill`].
+    pub fn kill_nowait(&self) {
+        let asked = self.shared.members.ask_all();
+        // First those that have not started, so that one that dies cannot let another start.
+        for member in asked.iter().filter(|member| !member.is_started()) {
+            member.kill_nowait();
+        }
+        for member in &asked {
+            member.kill_nowait();
+        }
+    }
+
+    /// Kills one member and waits until it has ended. Does nothing if it is none, or the group has asked it before.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller; a cancellation point.
+    ///
+    /// # Panics
+    ///
+    /// Under `panic = "abort"`, if it has started.
+    pub fn killone<T>(&self, greenlet: &Greenlet<T>) {
+        self.killone_until(greenlet, Deadline::Never);
+    }
+
+    /// As [`Group::killone`], waiting at most `timeout`; true if it has ended.
+    pub fn killone_timeout<T>(&self, greenlet: &Greenlet<T>, timeout: Duration) -> bool {
+        self.killone_until(greenlet, Deadline::after(timeout))
+    }
+
+    /// As [`Group::killone`], without waiting.
+    ///
+    /// # Panics
+    ///
+    /// As [`Group::killone`].
+    pub fn killone_nowait<T>(&self, greenlet: &Greenlet<T>) {
+        if let Some(member) = self.shared.members.ask(greenlet.id()) {
+            member.kill_nowait();
+        }
+    }
+
+    /// Runs `f` in a member and returns its value; in the caller, if that is a member.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller, also while the group is full; a cancellation point. An interrupted caller takes the member with
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// `f` panicked, was killed, or the group is closed: that counts as killed.
+    #[track_caller]
+    pub fn apply<F, T>(&self, f: F) -> Result<T, Failure>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let site = Location::caller();
+        if getcurrent().is_some_and(|me| self.shared.members.contains(me.id())) {
+            return inline(f);
+        }
+        let mut workers = Workers::new();
+        workers.push(match self.start(site, f, Deadline::Never, |_| ()) {
+            Ok(greenlet) => greenlet,
+            Err(_) => return Err(Failure::Killed),
+        });
+        workers.next().unwrap_or(Err(Failure::Killed))
+    }
+
+    /// As [`Group::spawn`], without waiting: if the group is full, a green thread that is not a member waits instead.
+    ///
+    /// So [`Group::join`] does not wait for it until it gets in.
+    #[track_caller]
+    pub fn apply_async<F, T>(&self, f: F) -> Greenlet<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let site = Location::caller();
+        let taken = self.shared.slots.try_take();
+        match self.start_taken(site, f, taken, |_| ()) {
+            Ok(greenlet) => greenlet,
+            Err(Refused::Closed(f)) => killed(site, f),
+            Err(Refused::Full(f)) => {
+                let group = self.clone();
+                let wait = move || group.apply(f).unwrap_or_else(Failure::resume);
+                spawn_prepared(site, wait, |_| ())
+            }
+        }
+    }
+
+    /// Runs `f` on each item, each in a member of its own; returns the values in the order of the items.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the caller, also while the group is full; a cancellation point. A caller that unwinds, by an interrupt or by
+    /// a panic of `items`, takes the members with it.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, in the order of the items, once all of them have got in; the others run on. If the group is
+    /// closed meanwhile, that counts as killed.
+    #[track_caller]
+    pub fn map<I, F, T>(&self, items: I, f: F) -> Result<Vec<T>, Failure>
+    where
+        I: IntoIterator<Item: Send + 'static>,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let site = Location::caller();
+        let f = Arc::new(f);
+        let items = items.into_iter();
+        Workers::map(items, |item| {
+            let f = Arc::clone(&f);
+            self.start(site, move || f(item), Deadline::Never, |_| ())
+                .ok()
+        })
+    }
+
+    /// [`Group::map`] in a green thread that is not a member. To kill it is to kill its members.
+    #[track_caller]
+    pub fn map_async<I, F, T>(&self, items: I, f: F) -> Greenlet<Result<Vec<T>, Failure>>
+    where
+        I: IntoIterator<Item: Send + 'static> + Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let group = self.clone();
+        spawn_prepared(Location::caller(), move || group.map(items, f), |_| ())
+    }
+
+    /// Runs `f` on each item, each in a member of its own; yields the results in the order of the items.
+    ///
+    /// It begins at once, and is not slowed down by who does not take the results: see [`Group::imap_maxsize`]. After a
+    /// failure it goes on with the next item. If `items` panics, that failure is the last one. For several sequences of
+    /// items, zip them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_core::pool::Pool;
+    ///
+    /// let pool = Pool::new(2);
+    /// let halves = pool.imap([10, 0, 30], |n| 60 / n);
+    /// let halves: Vec<Option<i32>> = halves.map(Result::ok).collect();
+    /// assert_eq!(halves, [Some(6), None, Some(2)]);
+    /// ```
+    #[track_caller]
+    pub fn imap<I, F, T>(&self, items: I, f: F) -> IMap<T>
+    where
+        I: IntoIterator<Item: Send + 'static> + Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        IMap::ordered(Location::caller(), self.clone(), None, items, f)
+    }
+
+    /// As [`Group::imap`]; items beyond `maxsize` wait until a result has been taken. Zero counts as one.
+    #[track_caller]
+    pub fn imap_maxsize<I, F, T>(&self, maxsize: usize, items: I, f: F) -> IMap<T>
+    where
+        I: IntoIterator<Item: Send + 'static> + Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        IMap::ordered(Location::caller(), self.clone(), Some(maxsize), items, f)
+    }
+
+    /// As [`Group::imap`]; yields the results in the order in which they come.
+    #[track_caller]
+    pub fn imap_unordered<I, F, T>(&self, items: I, f: F) -> IMap<T>
+    where
+        I: IntoIterator<Item: Send + 'static> + Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        IMap::unordered(Location::caller(), self.clone(), None, items, f)
+    }
+
+    /// As [`Group::imap_unordered`], with the limit of [`Group::imap_maxsize`].
+    #[track_caller]
+    pub fn imap_unordered_maxsize<I, F, T>(&self, maxsize: usize, items: I, f: F) -> IMap<T>
+    where
+        I: IntoIterator<Item: Send + 'static> + Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        IMap::unordered(Location::caller(), self.clone(), Some(maxsize), items, f)
+    }
+}
+
+impl Group {
+    pub(super) fn slots(&self) -> &Slots {
+        &self.shared.slots
+    }
+
+    /// Runs `f` in a member, which `prepare` has before it can start.
+    pub(super) fn start<F, T>(
+        &self,
+        site: &'static Location<'static>,
+        f: F,
+        deadline: Deadline,
+        prepare: impl FnOnce(&Greenlet<T>),
+    ) -> Result<Greenlet<T>, Refused<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.start_taken(site, f, self.shared.slots.take(deadline), prepare)
+    }
+
+    /// As [`Group::start`], in a place that was taken, if it was.
+    fn start_taken<F, T>(
+        &self,
+        site: &'static Location<'static>,
+        f: F,
+        taken: Result<(), NotTaken>,
+        prepare: impl FnOnce(&Greenlet<T>),
+    ) -> Result<Greenlet<T>, Refused<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let place = match taken {
+            Ok(()) => Place(Some(&self.shared.slots)),
+            Err(NotTaken::Full) => return Err(Refused::Full(f)),
+            Err(NotTaken::Closed) => return Err(Refused::Closed(f)),
+        };
+        Ok(spawn_prepared(site, f, |greenlet| {
+            // The first link: who joins it later finds its place free.
+            if self.insert(greenlet, place).is_err() {
+                // Closed meanwhile.
+                greenlet.kill_nowait();
+            }
+            prepare(greenlet);
+        }))
+    }
+
+    fn add_until<T: Send + 'static>(
+        &self,
+        greenlet: &Greenlet<T>,
+        deadline: Deadline,
+    ) -> Result<(), Refused<()>> {
+        if self.contains(greenlet) {
+            return Ok(());
+        }
+        self.add_taken(greenlet, self.shared.slots.take(deadline))
+    }
+
+    fn add_taken<T: Send + 'static>(
+        &self,
+        greenlet: &Greenlet<T>,
+        taken: Result<(), NotTaken>,
+    ) -> Result<(), Refused<()>> {
+        let place = match taken {
+            Ok(()) => Place(Some(&self.shared.slots)),
+            Err(NotTaken::Full) => return Err(Refused::Full(())),
+            Err(NotTaken::Closed) => return Err(Refused::Closed(())),
+        };
+        match self.insert(greenlet, place) {
+            Ok(()) | Err(NotInserted::Present) => {}
+            Err(NotInserted::Closed) => return Err(Refused::Closed(())),
+        }
+        if greenlet.ready() {
+            // Its link may have come too early to take it out.
+            self.shared.remove(greenlet.id());
+        }
+        Ok(())
+    }
+
+    /// Gives `greenlet` the place, until it ends.
+    fn insert<T: Send + 'static>(
+        &self,
+        greenlet: &Greenlet<T>,
+        place: Place<'_>,
+    ) -> Result<(), NotInserted> {
+        let shared = Arc::clone(&self.shared);
+        let link = greenlet.rawlink(move |greenlet| shared.remove(greenlet.id()));
+        let inserted = self.shared.members.insert(greenlet, link);
+        match inserted {
+            Ok(()) => place.keep(),
+            Err(_) => _ = greenlet.unlink(link),
+        }
+        inserted
+    }
+
+    fn join_and_raise(&self, deadline: Deadline) -> Result<bool, Failure> {
+        let members = self.members();
+        let joined = self.shared.slots.join(deadline);
+        match members.iter().find_map(Member::exception) {
+            Some(failure) => Err(failure),
+            None => Ok(joined),
+        }
+    }
+
+    fn kill_until(&self, deadline: Deadline) -> bool {
+        let slots = &self.shared.slots;
+        let at_call = slots.times_empty();
+        loop {
+            // Who gets in after the group was empty is not meant.
+            if slots.times_empty() != at_call {
+                return true;
+            }
+            self.kill_nowait();
+            let members = self.members();
+            if members.is_empty() {
+                return true;
+            }
+            if !members.iter().all(|member| self.see_end(member, deadline)) {
+                return false;
+            }
+        }
+    }
+
+    fn killone_until<T>(&self, greenlet: &Greenlet<T>, deadline: Deadline) -> bool {
+        let Some(member) = self.shared.members.ask(greenlet.id()) else {
+            return greenlet.ready();
+        };
+        member.kill_nowait();
+        self.see_end(&member, deadline)
+    }
+
+    /// Waits until a member that was asked to die has ended; true if it has.
+    fn see_end(&self, member: &Member, deadline: Deadline) -> bool {
+        if getcurrent().is_some_and(|me| me.id() == member.id()) {
+            // Nobody waits for itself.
+            member.kill_self();
+            return false;
+        }
+        let ended = member.wait_until(deadline);
+        if ended {
+            // Not all links may have been served.
+            self.shared.remove(member.id());
+        }
+        ended
+    }
+}
+
+impl Shared {
+    /// Takes out a member that has ended.
+    fn remove(&self, id: NonZeroU64) {
+        if self.members.remove(id) {
+            self.slots.give_back();
+        }
+    }
+}
+
+/// A place that was taken; given back when it is dropped.
+struct Place<'a>(Option<&'a Slots>);
+
+impl Place<'_> {
+    /// Leaves it to a member.
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(slots) = self.0 {
+            slots.give_back();
+        }
+    }
+}
+
+/// A green thread that was to run `f`, and was killed before it did.
+pub(crate) fn killed<F, T>(site: &'static Location<'static>, f: F) -> Greenlet<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    spawn_prepared(site, f, Greenlet::kill_nowait)
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A group of these green threads.
+impl<T: Send + 'static> FromIterator<Greenlet<T>> for Group {
+    fn from_iter<I: IntoIterator<Item = Greenlet<T>>>(greenlets: I) -> Self {
+        let group = Self::new();
+        for greenlet in greenlets {
+            let added = group.add(&greenlet);
+            debug_assert!(added.is_ok(), "a new group is open");
+        }
+        group
+    }
+}
+
+/// The members, in the order in which they were made.
+impl IntoIterator for &Group {
+    type Item = Member;
+    type IntoIter = std::vec::IntoIter<Member>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.members().into_iter()
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why nothing was started or added; what was to be run is inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "PoolFull")]
+pub enum Refused<F> {
+    /// There was no room, or none in time.
+    Full(F),
+    /// The pool is closed.
+    Closed(F),
+}
+
+impl<F> Refused<F> {
+    /// What was to be run.
+    pub fn into_inner(self) -> F {
+        match self {
+            Self::Full(f) | Self::Closed(f) => f,
+        }
+    }
+}
+
+impl<F> fmt::Debug for Refused<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "Full(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<F> fmt::Display for Refused<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the pool is full",
+            Self::Closed(_) => "the pool is closed",
+        })
+    }
+}
+
+impl<F> Error for Refused<F> {}
