@@ -1,4 +1,8 @@
 //! `imap` and `imap_unordered` (gevent's POOL-20 and POOL-21, rules 38 and 39).
+#![expect(
+    clippy::unwrap_used,
+    reason = "the bodies of tests, which clippy does not take for tests"
+)]
 
 mod support;
 

@@ -1,4 +1,8 @@
 //! Groups and pools (gevent's POOL-01 to POOL-19 and POOL-22, rules 33 to 40); `imap` is in `gevent_imap.rs`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the bodies of tests, which clippy does not take for tests"
+)]
 
 mod support;
 
