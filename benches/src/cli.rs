@@ -111,6 +111,8 @@ pub(crate) enum Question {
     YieldNow,
     /// Spawn 1,000 empty tasks, join them all
     SpawnJoin,
+    /// A function over 100,000 items, each in a task
+    PoolMap,
     /// One item goes back and forth between two tasks
     QueuePingPong,
     /// One task sends items to another

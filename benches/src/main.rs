@@ -22,7 +22,7 @@
 //! |---|---|
 //! | `echo`, `churn`, `streaming`, `latency`, `idle` | one question each, about servers |
 //! | `memory`, `start_up` | one question each, about what there is before any work |
-//! | `yield_now`, `spawn`, `spawn_join`, `sleep` | one question each, about tasks |
+//! | `yield_now`, `spawn`, `spawn_join`, `pool_map`, `sleep` | one question each, about tasks |
 //! | `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event` | one question each, about what tasks wait for |
 //! | `uncontended` | the same, when nobody waits |
 //! | `peers/` | the same bodies, written for each runtime; `../peers/` has those in other languages |
@@ -48,6 +48,7 @@ mod memory;
 mod micro;
 mod mutex;
 mod peers;
+mod pool_map;
 mod queue_ping_pong;
 mod report;
 mod semaphore;

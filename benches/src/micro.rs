@@ -17,8 +17,8 @@ use crate::peers::{self, Access, Capacity, Peer, Workers, external};
 use crate::sleep::Span;
 use crate::suite::Plan;
 use crate::{
-    event, memory, mutex, queue_ping_pong, semaphore, sleep, spawn, spawn_join, spsc, uncontended,
-    yield_now,
+    event, memory, mutex, pool_map, queue_ping_pong, semaphore, sleep, spawn, spawn_join, spsc,
+    uncontended, yield_now,
 };
 
 /// What can be measured.
@@ -26,6 +26,7 @@ use crate::{
 pub(crate) enum Task {
     YieldNow,
     SpawnJoin,
+    PoolMap,
     QueueUnbounded,
     QueueOne,
     MutexAlone,
@@ -129,6 +130,7 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
     let numbers = match task {
         Task::YieldNow => one(yield_now::measure(runtime, window)),
         Task::SpawnJoin => one(spawn_join::measure(runtime, window)),
+        Task::PoolMap => one(pool_map::measure(runtime, window)),
         Task::QueueUnbounded => one(ping_pong(Capacity::Unbounded)),
         Task::QueueOne => one(ping_pong(Capacity::Bounded(1))),
         Task::MutexAlone => one(mutex::measure_alone(runtime, window)),

@@ -13,8 +13,8 @@ use crate::machine::{Cores, Description, Placement};
 use crate::peers::{Peer, external};
 use crate::report::{Metric, Report, Subject, Table};
 use crate::{
-    churn, echo, event, idle, latency, memory, mutex, queue_ping_pong, semaphore, sleep, spawn,
-    spawn_join, spsc, start_up, streaming, uncontended, yield_now,
+    churn, echo, event, idle, latency, memory, mutex, pool_map, queue_ping_pong, semaphore, sleep,
+    spawn, spawn_join, spsc, start_up, streaming, uncontended, yield_now,
 };
 
 /// How much to measure.
@@ -262,6 +262,7 @@ impl Question {
             | Self::Memory
             | Self::YieldNow
             | Self::SpawnJoin
+            | Self::PoolMap
             | Self::QueuePingPong
             | Self::Spsc
             | Self::Spawn
@@ -284,6 +285,7 @@ impl Question {
             Self::Memory => memory::cases(plan),
             Self::YieldNow => yield_now::cases(plan),
             Self::SpawnJoin => spawn_join::cases(plan),
+            Self::PoolMap => pool_map::cases(plan),
             Self::QueuePingPong => queue_ping_pong::cases(plan),
             Self::Spsc => spsc::cases(plan),
             Self::Spawn => spawn::cases(plan),

@@ -112,6 +112,11 @@ pub(crate) trait Tasks {
         Err(unsupported())
     }
 
+    /// Runs a task for each number below `items` and returns the sum of what they return: the number plus one.
+    fn pool_map(&self, _items: u64) -> io::Result<(u64, Duration)> {
+        Err(unsupported())
+    }
+
     /// Spawns `tasks` tasks that each add one to `ran` and that nobody joins: the last one tells the spawner. Does so
     /// `batches` times.
     fn spawn(&self, _batches: usize, _tasks: usize, _ran: &Arc<AtomicU64>) -> io::Result<Duration> {

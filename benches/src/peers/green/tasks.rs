@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use green_core::event::Event;
+use green_core::pool::Pool;
 use green_core::{joinall, sleep, spawn, yield_now};
 
 use super::Green;
@@ -53,6 +54,18 @@ impl Tasks for Green {
             }
             start.elapsed()
         }))
+    }
+
+    fn pool_map(&self, items: u64) -> io::Result<(u64, Duration)> {
+        let (sum, taken) = green_core::run(move || {
+            let pool = Pool::new(None);
+            let start = Instant::now();
+            let sum = pool
+                .map(0..items, |item| item + 1)
+                .map(|values| values.into_iter().sum());
+            (sum, start.elapsed())
+        });
+        Ok((sum.map_err(io::Error::other)?, taken))
     }
 
     fn spawn(&self, batches: usize, tasks: usize, ran: &Arc<AtomicU64>) -> io::Result<Duration> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio::task;
+use tokio::task::{self, JoinSet};
 use tokio::time;
 
 use super::Tokio;
@@ -55,6 +55,21 @@ impl Tasks for Tokio {
                 }
             }
             Ok(start.elapsed())
+        })
+    }
+
+    fn pool_map(&self, items: u64) -> io::Result<(u64, Duration)> {
+        self.runtime.block_on(async {
+            let start = Instant::now();
+            let mut tasks = JoinSet::new();
+            for item in 0..items {
+                tasks.spawn(async move { item + 1 });
+            }
+            let mut sum = 0;
+            while let Some(value) = tasks.join_next().await {
+                sum += value?;
+            }
+            Ok((sum, start.elapsed()))
         })
     }
 
