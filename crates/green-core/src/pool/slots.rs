@@ -122,10 +122,11 @@ impl Slots {
     /// Waits until a place is free, or no more may be taken; how many are free then, 1 if there is no limit.
     pub(crate) fn wait_available(&self, deadline: Deadline) -> usize {
         let wait = Wait::new(WaitFor::Semaphore, deadline);
-        let available = self.state.wait_once(
+        let available = self.state.wait_once_then(
             wait,
             |state| &mut state.watching,
             |state| (state.closed || state.free() != Some(0)).then_some(()),
+            || (),
         );
         if available.or_raise().is_none() {
             return 0;
