@@ -69,8 +69,8 @@ pub(crate) fn try_accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)
     Ok((stream, to_std(addr)?))
 }
 
-/// Attempts to see a connection that waits to be accepted; `WouldBlock` if there is none.
-pub(crate) fn look_for_connection(fd: BorrowedFd<'_>) -> io::Result<()> {
+/// Attempts to see a connection that waits to be accepted, or a datagram; `WouldBlock` if there is none.
+pub(crate) fn look_for_input(fd: BorrowedFd<'_>) -> io::Result<()> {
     let now = Timespec::default();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     if retry_on_intr(|| poll(&mut fds, Some(&now)))? == 0 {

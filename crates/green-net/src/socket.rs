@@ -108,6 +108,15 @@ impl Socket {
         result.map_err(would_block_at_deadline)
     }
 
+    /// Receives as [`Socket::recv_by`], until `deadline` and whatever the modes are.
+    pub(crate) fn recv_before<R>(
+        &self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.io.read_with(|| deadline, |fd| attempt(fd.as_fd()))
+    }
+
     /// Sends a message with attempts that do not block.
     #[inline]
     pub(crate) fn send_by(
@@ -275,16 +284,27 @@ impl Listener {
         &self,
         attempt: impl Fn(BorrowedFd<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        let attempt = |fd: &OwnedFd| {
-            if self.modes.shared.load(Ordering::Acquire) {
-                attempt::look_for_connection(fd.as_fd())?;
-            }
-            attempt(fd.as_fd())
-        };
         if self.modes.nonblocking.load(Ordering::Relaxed) {
-            return attempt(self.io.get_ref());
+            return self.look_and(&attempt);
         }
-        self.io.read_with(|| None, attempt)
+        self.accept_before(None, attempt)
+    }
+
+    /// Accepts as [`Listener::accept_by`], until `deadline` and whatever the mode is.
+    pub(crate) fn accept_before<R>(
+        &self,
+        deadline: Option<Instant>,
+        attempt: impl Fn(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.io.read_with(|| deadline, |_| self.look_and(&attempt))
+    }
+
+    /// Attempts to accept, after a look if the descriptor may be in blocking mode.
+    fn look_and<R>(&self, attempt: impl Fn(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        if self.modes.shared.load(Ordering::Acquire) {
+            attempt::look_for_input(self.as_fd())?;
+        }
+        attempt(self.as_fd())
     }
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
 
 use rustix::net::{SocketFlags, SocketType, bind, listen, sockopt};
 
@@ -126,6 +127,15 @@ impl TcpListener {
     /// connection that was aborted before it was accepted, the limits of descriptors and memory.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (fd, addr) = self.0.accept_by(attempt::try_accept)?;
+        Ok((TcpStream(Socket::new(fd)), addr))
+    }
+
+    /// As [`TcpListener::accept`], until `deadline` and whatever the mode is.
+    pub(crate) fn accept_before(
+        &self,
+        deadline: Option<Instant>,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        let (fd, addr) = self.0.accept_before(deadline, attempt::try_accept)?;
         Ok((TcpStream(Socket::new(fd)), addr))
     }
 

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net as std_net;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SocketFlags, SocketType};
@@ -316,6 +316,16 @@ impl UnixDatagram {
     /// As [`UnixDatagram::recv_from`].
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.recv_by(|fd, flags| unix::recv_from(fd, buf, flags | RecvFlags::PEEK))
+    }
+
+    /// As [`UnixDatagram::recv_from`], until `deadline` and whatever the modes are; not told of a `shutdown`.
+    pub(crate) fn recv_from_before(
+        &self,
+        deadline: Option<Instant>,
+        buf: &mut [u8],
+    ) -> io::Result<(usize, SocketAddr)> {
+        self.0
+            .recv_before(deadline, |fd| unix::recv_from(fd, buf, RecvFlags::DONTWAIT))
     }
 
     /// Receives with attempts that do not block. Those fail even if `shutdown` has ended receiving, as if there

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net as std_net;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::net::{SocketFlags, SocketType, listen};
 
@@ -84,6 +85,15 @@ impl UnixListener {
     /// descriptors and memory.
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (fd, addr) = self.0.accept_by(unix::try_accept)?;
+        Ok((UnixStream(Socket::new(fd)), addr))
+    }
+
+    /// As [`UnixListener::accept`], until `deadline` and whatever the mode is.
+    pub(crate) fn accept_before(
+        &self,
+        deadline: Option<Instant>,
+    ) -> io::Result<(UnixStream, SocketAddr)> {
+        let (fd, addr) = self.0.accept_before(deadline, unix::try_accept)?;
         Ok((UnixStream(Socket::new(fd)), addr))
     }
 
