@@ -40,7 +40,8 @@
 //! | `net::hostname`; `set_mark`, `set_deferaccept`, ancillary data of Unix sockets | none | unstable in std |
 //!
 //! The modules are those of std: [`net`] has what `std::net` has and [`os`] what `std::os` has, with the sockets
-//! replaced. The names of `net` are at the root, too. Not in std are [`ListenOptions`] and [`lookup_host`].
+//! replaced. The names of `net` are at the root, too. Not in std are [`ListenOptions`] and [`lookup_host`],
+//! and [`server`], after gevent.
 //!
 //! # How it works
 //!
@@ -58,6 +59,7 @@ mod modes;
 pub mod net;
 pub mod os;
 mod resolve;
+pub mod server;
 #[expect(unsafe_code, reason = "raw descriptors, and the credentials of a peer")]
 mod socket;
 mod tcp;

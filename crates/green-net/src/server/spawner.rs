@@ -1,0 +1,105 @@
+//! Who runs the handlers of a server, and how many at once.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use green_core::Greenlet;
+use green_core::lock::Semaphore;
+
+/// What runs the handlers of a server; gevent's `spawn=`.
+///
+/// Implemented for an `Arc<Semaphore>`, of which each handler holds a permit, and for closures. A pool of any
+/// kind becomes one in a few lines.
+///
+/// # Examples
+///
+/// Handlers with a small stack:
+///
+/// ```
+/// use green_net::TcpStream;
+/// use green_net::server::{Handler, StreamServer};
+///
+/// let server = StreamServer::new("127.0.0.1:0", |_: TcpStream, _| ())?
+///     .spawn_by(|handler: Handler| green_core::Builder::new().stack_size(64 * 1024).spawn(handler));
+/// server.start()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait Spawner: Send + Sync + 'static {
+    /// Waits until there is room for one more handler. While this waits, the server accepts nothing.
+    ///
+    /// The caller may be killed while it waits; then nothing may have been taken.
+    fn reserve(&self) -> Slot {
+        Slot::empty()
+    }
+
+    /// Starts a handler. Must not wait: the connection has been accepted.
+    ///
+    /// # Errors
+    ///
+    /// There is no room after all: the connection is closed, and the server pauses as after a failed accept.
+    #[track_caller]
+    fn spawn(&self, handler: Handler) -> io::Result<Greenlet<()>> {
+        Ok(green_core::spawn(handler))
+    }
+}
+
+/// A handler with what it is to handle.
+pub type Handler = Box<dyn FnOnce() + Send>;
+
+/// The room that a handler takes; given back when it has ended, also if it never starts.
+pub struct Slot {
+    /// What gives it back when it is dropped.
+    _held: Option<Box<dyn Send>>,
+}
+
+impl Slot {
+    /// Room of which there is no end.
+    pub fn empty() -> Self {
+        Self { _held: None }
+    }
+
+    /// Room that is given back by dropping `permit`.
+    pub fn new(permit: impl Send + 'static) -> Self {
+        Self {
+            _held: Some(Box::new(permit)),
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
+impl<F> Spawner for F
+where
+    F: Fn(Handler) -> io::Result<Greenlet<()>> + Send + Sync + 'static,
+{
+    fn spawn(&self, handler: Handler) -> io::Result<Greenlet<()>> {
+        self(handler)
+    }
+}
+
+impl Spawner for Arc<Semaphore> {
+    fn reserve(&self) -> Slot {
+        self.acquire().forget();
+        Slot::new(Permit(Self::clone(self)))
+    }
+}
+
+/// As many as there are.
+#[derive(Debug)]
+pub(super) struct Unlimited;
+
+impl Spawner for Unlimited {}
+
+/// A permit that owns its semaphore.
+struct Permit(Arc<Semaphore>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
