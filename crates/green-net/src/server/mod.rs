@@ -7,7 +7,7 @@
 //! | [`DatagramServer`] | UDP datagrams | `Vec<u8>`, peer, `Arc<UdpSocket>` |
 //! | [`UnixDatagramServer`] | datagrams to a Unix socket | `Vec<u8>`, peer, `Arc<UnixDatagram>` |
 //!
-//! They are one type, [`Server`], with the methods of all.
+//! They are one type, [`Server`], with the methods of all. With the feature `rustls`, `Server::new_tls` speaks TLS.
 //!
 //! # Protocol
 //!
@@ -30,6 +30,8 @@ mod handlers;
 mod outcome;
 mod source;
 mod spawner;
+#[cfg(feature = "rustls")]
+mod tls;
 
 use std::fmt;
 use std::io;
@@ -50,6 +52,8 @@ use spawner::Unlimited;
 pub use outcome::Outcome;
 pub use source::{Bind, Listen, Source};
 pub use spawner::{Handler, Slot, Spawner};
+#[cfg(feature = "rustls")]
+pub use tls::{TlsAcceptor, TlsStream};
 
 /// A server of TCP connections; gevent's `StreamServer`. See [`Server`].
 pub type StreamServer = Server<TcpListener>;
