@@ -59,7 +59,7 @@
 //! # }
 //! ```
 //!
-//! `docs/coming-from-std.md` says what that reaches and what it does not.
+//! `docs/coming-from-std.md` says what that reaches and what it does not; `docs/coming-from-gevent.md` ports a gevent program.
 //!
 //! # Where things live
 //!
@@ -90,4 +90,7 @@ mod documents {
 
     #[doc = include_str!("../../../docs/coming-from-std.md")]
     struct ComingFromStd;
+
+    #[doc = include_str!("../../../docs/coming-from-gevent.md")]
+    struct ComingFromGevent;
 }
