@@ -295,7 +295,8 @@ impl<T> Links<T> {
 
 impl<T> Default for Links<T> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        // Most have one.
+        Self(VecDeque::with_capacity(1))
     }
 }
 
