@@ -21,6 +21,7 @@
 //! - [`sleep`], [`yield_now`], [`idle`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`], [`pool`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
+//! - [`signal`]: signals of the process.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
 //!
 //! # How it works
@@ -87,6 +88,8 @@ mod reactor;
 #[cfg(not(green_loom))]
 mod sched;
 #[cfg(not(green_loom))]
+pub mod signal;
+#[cfg(not(green_loom))]
 mod switch_hook;
 #[cfg(not(green_loom))]
 pub mod sync;
@@ -143,6 +146,8 @@ pub use greenlet::{
     idle, joinall, joinall_raise, joinall_timeout, killall, killall_nowait, killall_timeout, local,
     remove_spawn_callback, run, spawn, spawn_later, spawn_local, spawn_raw,
 };
+#[cfg(not(green_loom))]
+pub use signal::signal_handler;
 #[cfg(not(green_loom))]
 pub use switch_hook::SwitchHook;
 #[cfg(not(green_loom))]

@@ -1,0 +1,324 @@
+//! gevent's `signal`: signals of the process, handled in green threads.
+//!
+//! # Protocol
+//!
+//! 1. When the kernel delivers a signal, what `signal-hook` runs in its handler sets the signal's flag and writes a byte into
+//!    a pipe: all that may be done there.
+//! 2. One green thread reads the pipe, takes the flags, and spawns a green thread for each handler of each signal.
+//! 3. Each signal that has handlers has a write end of the pipe. When the last one loses its handlers the pipe has no
+//!    writer: the green thread that reads it finds its end, and ends.
+//!
+//! # Not here
+//!
+//! Children: the kernel tells of their ends by descriptors (`process`), so `SIGCHLD` is free.
+
+use std::collections::BTreeMap;
+use std::ffi::c_int;
+use std::fmt;
+use std::io::{self, PipeWriter};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use signal_hook::SigId;
+use signal_hook::consts::FORBIDDEN;
+use signal_hook::{flag, low_level};
+
+use crate::engine::make_room;
+use crate::event::Event;
+use crate::greenlet::spawn;
+use crate::io::Io;
+
+pub use signal_hook::consts::signal::*;
+
+/// Has `handler` called, in a green thread of its own, when the process gets the signal `signum`; gevent's
+/// `signal_handler`.
+///
+/// Being in a green thread the handler may do anything, and wait. A signal may have any number of handlers; they start in the
+/// order in which they were set. Signals of one number that come in quick succession may be handled as one, as the kernel
+/// does itself. Neither a handler nor what it started keeps the process alive.
+///
+/// The signal does not do any more what it does by default, until its last handler is cancelled: then it does again.
+/// Handlers that were set by other means, before, are called as well.
+///
+/// Call it from anywhere; before the hubs have started, too: they start.
+///
+/// # Errors
+///
+/// `InvalidInput`: there is no such signal, or it is one that cannot be handled (`SIGKILL`, `SIGSTOP`) or means that the
+/// process is broken (`SIGSEGV`, `SIGILL`, `SIGFPE`). The limits of the system on open files.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use green_core::event::Event;
+/// use green_core::signal::{SIGHUP, signal_handler};
+///
+/// let reload = Arc::new(Event::new());
+/// let theirs = Arc::clone(&reload);
+/// let handler = signal_handler(SIGHUP, move || {
+///     green_core::sleep(std::time::Duration::from_millis(1)); // it may wait
+///     theirs.set();
+/// })?;
+/// # rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::HUP).unwrap();
+/// reload.wait(); // `kill -HUP` from a shell
+/// handler.cancel();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn signal_handler(
+    signum: c_int,
+    handler: impl Fn() + Send + Sync + 'static,
+) -> io::Result<SignalHandler> {
+    if FORBIDDEN.contains(&signum) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this signal cannot be handled",
+        ));
+    }
+    make_room();
+    SIGNALS.lock().add(signum, Arc::new(handler))
+}
+
+/// Waits for the next of the signals `signums`; returns which it was.
+///
+/// The signals are handled from the call until it returns; after that, they do again what they did. So of a program that ends
+/// in order when this returns, a second signal makes short work.
+///
+/// # Blocking
+///
+/// Parks the caller only; a cancellation point.
+///
+/// # Errors
+///
+/// As [`signal_handler`]; `InvalidInput` if there is no signal to wait for.
+///
+/// # Examples
+///
+/// ```no_run
+/// use green_core::signal::{self, SIGINT, SIGTERM};
+///
+/// let which = signal::wait([SIGINT, SIGTERM])?;
+/// println!("ending, because of signal {which}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "the number is there when the event is set"
+)]
+pub fn wait(signums: impl IntoIterator<Item = c_int>) -> io::Result<c_int> {
+    let came = Arc::new((Event::new(), OnceLock::new()));
+    let handlers = signums
+        .into_iter()
+        .map(|signum| {
+            let came = Arc::clone(&came);
+            signal_handler(signum, move || {
+                // Only the first counts.
+                _ = came.1.set(signum);
+                came.0.set();
+            })
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    if handlers.is_empty() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    came.0.wait();
+    Ok(*came.1.get().expect("it is set before the event"))
+}
+
+/// Waits for Ctrl-C (`SIGINT`); see [`wait()`].
+///
+/// # Errors
+///
+/// As [`signal_handler`].
+pub fn ctrl_c() -> io::Result<()> {
+    wait([SIGINT]).map(|_| ())
+}
+
+/// A handler that was set by [`signal_handler`]. Dropping it cancels the handler.
+#[derive(Debug)]
+#[must_use = "dropping it cancels the handler"]
+pub struct SignalHandler {
+    signum: c_int,
+    /// Its number among all handlers; `None` once nobody is to cancel it.
+    number: Option<u64>,
+}
+
+impl SignalHandler {
+    /// The signal.
+    pub fn signum(&self) -> c_int {
+        self.signum
+    }
+
+    /// Has the handler called no more; green threads in which it runs already run on.
+    pub fn cancel(self) {
+        drop(self);
+    }
+
+    /// Leaves the handler in place for good.
+    pub fn forget(mut self) {
+        self.number = None;
+    }
+}
+
+impl Drop for SignalHandler {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        make_room();
+        let removed = SIGNALS.lock().remove(self.signum, number);
+        drop(removed);
+    }
+}
+
+type Handler = Arc<dyn Fn() + Send + Sync>;
+
+/// All signals that are handled.
+static SIGNALS: Mutex<Signals> = Mutex::new(Signals {
+    handled: BTreeMap::new(),
+    unhandled: BTreeMap::new(),
+    last_number: 0,
+});
+
+/// See the module documentation.
+struct Signals {
+    /// Those that have handlers.
+    handled: BTreeMap<c_int, Handled>,
+    /// Of each signal that ever had a handler, whether it has none now: then `signal-hook` does what the signal does by
+    /// default. Read where the kernel delivers the signal.
+    unhandled: BTreeMap<c_int, Arc<AtomicBool>>,
+    last_number: u64,
+}
+
+/// A signal that has handlers.
+struct Handled {
+    /// By their numbers, oldest first.
+    handlers: Vec<(u64, Handler)>,
+    /// Whether it has come since its handlers were last spawned.
+    came: Arc<AtomicBool>,
+    /// Sets `came`, and writes into the pipe.
+    actions: Actions,
+    /// Another write end of the pipe, for the signals to come.
+    writer: PipeWriter,
+}
+
+impl Signals {
+    fn add(&mut self, signum: c_int, handler: Handler) -> io::Result<SignalHandler> {
+        self.last_number += 1;
+        let entry = (self.last_number, handler);
+        match self.handled.get_mut(&signum) {
+            Some(handled) => handled.handlers.push(entry),
+            None => {
+                let handled = self.handle(signum, entry)?;
+                self.handled.insert(signum, handled);
+            }
+        }
+        Ok(SignalHandler {
+            signum,
+            number: Some(self.last_number),
+        })
+    }
+
+    /// Has the process handle a signal that it does not handle yet.
+    fn handle(&mut self, signum: c_int, first: (u64, Handler)) -> io::Result<Handled> {
+        let writer = match self.handled.values().next() {
+            Some(other) => other.writer.try_clone()?,
+            None => start()?,
+        };
+        let came = Arc::new(AtomicBool::new(false));
+        let mut actions = Actions(Vec::with_capacity(2));
+        let pipe: OwnedFd = writer.try_clone()?.into();
+        actions.0.push(flag::register(signum, Arc::clone(&came))?);
+        actions.0.push(low_level::pipe::register(signum, pipe)?);
+        let unhandled = self.unhandled.entry(signum).or_insert_with(|| {
+            let unhandled = Arc::new(AtomicBool::new(false));
+            // What Rust ignores stays ignored. Real-time signals are unknown to it: they stay as they are.
+            if signum != SIGPIPE {
+                flag::register_conditional_default(signum, Arc::clone(&unhandled)).ok();
+            }
+            unhandled
+        });
+        unhandled.store(false, Ordering::SeqCst);
+        Ok(Handled {
+            handlers: vec![first],
+            came,
+            actions,
+            writer,
+        })
+    }
+
+    /// Takes a handler away; what comes back is to be dropped without the lock.
+    fn remove(&mut self, signum: c_int, number: u64) -> Option<(Handler, Option<Handled>)> {
+        let handled = self.handled.get_mut(&signum)?;
+        let index = handled
+            .handlers
+            .iter()
+            .position(|(other, _)| *other == number)?;
+        let (_, handler) = handled.handlers.remove(index);
+        if !handled.handlers.is_empty() {
+            return Some((handler, None));
+        }
+        let handled = self.handled.remove(&signum)?;
+        handled.actions.end();
+        if let Some(unhandled) = self.unhandled.get(&signum) {
+            unhandled.store(true, Ordering::SeqCst);
+        }
+        Some((handler, Some(handled)))
+    }
+
+    /// The handlers of the signals that have come since this was last asked.
+    fn due(&self) -> Vec<Handler> {
+        self.handled
+            .values()
+            .filter(|handled| handled.came.swap(false, Ordering::SeqCst))
+            .flat_map(|handled| &handled.handlers)
+            .map(|(_, handler)| Arc::clone(handler))
+            .collect()
+    }
+}
+
+/// What is done where the kernel delivers a signal, as long as this lives.
+struct Actions(Vec<SigId>);
+
+impl Actions {
+    /// No more.
+    fn end(&self) {
+        for &action in &self.0 {
+            low_level::unregister(action);
+        }
+    }
+}
+
+impl Drop for Actions {
+    fn drop(&mut self) {
+        // Again, which does nothing; or after only one of them could be registered.
+        self.end();
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.handled.keys()).finish()
+    }
+}
+
+/// Makes a pipe, and a green thread that spawns what is due whenever something was written into it.
+fn start() -> io::Result<PipeWriter> {
+    let (reader, writer) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&reader, true)?;
+    let reader = Io::new(reader);
+    let dispatch = move || {
+        let mut bytes = [0; 64];
+        let mut more = || reader.read_with(|| None, |fd| Ok(rustix::io::read(fd, &mut bytes)?));
+        while more().is_ok_and(|count| count > 0) {
+            let due = SIGNALS.lock().due();
+            for handler in due {
+                spawn(move || handler());
+            }
+        }
+    };
+    crate::greenlet::Builder::new()
+        .name("green-signals")
+        .spawn(dispatch)?;
+    Ok(writer)
+}
