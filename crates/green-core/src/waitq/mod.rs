@@ -38,8 +38,9 @@
 //!
 //! # Not here
 //!
-//! Who is a caller, and how it parks: `park`. How long a waiter can be overtaken: [`Line`]. What is waited for: each primitive's own state.
+//! Who is a caller, and how it parks: `park`. How long a waiter can be overtaken: `line`. What is waited for: each primitive's own state.
 
+#[cfg(not(green_loom))]
 mod line;
 #[cfg(all(test, green_loom))]
 mod loom;
@@ -59,6 +60,7 @@ use crate::primitive::{Mutex, MutexGuard};
 use crate::sched::WaitFor;
 use crate::sched::waiter::Waiter;
 use crate::sched::word::Outcome;
+#[cfg(not(green_loom))]
 pub(crate) use line::{Chosen, Line};
 
 /// A FIFO of waiting callers, part of the state of a [`Monitor`].
