@@ -460,8 +460,10 @@ impl<S: Source> Server<S> {
     ///
     /// As [`Server::pause`].
     pub fn stop_timeout(&self, timeout: Duration) -> StopReport {
+        // Before the close, which wakes `serve_forever`: the limit of who stops counts, not that one's.
+        let turn = self.shared.turn.try_acquire();
         self.close();
-        let _turn = self.shared.turn.acquire();
+        let _turn = turn.unwrap_or_else(|| self.shared.turn.acquire());
         let own = getcurrent().map(|own| own.id());
         let running = self.shared.handlers.but(own);
         let drained = joinall_timeout(&running, timeout).len();
