@@ -23,7 +23,7 @@
 //! # What is here
 //!
 //! - At the root, gevent's names: [`spawn`], [`joinall`], [`sleep`], [`timeout()`], [`Greenlet`]; the modules
-//!   [`event`], [`lock`], [`queue`], [`server`].
+//!   [`event`], [`lock`], [`queue`], [`pool`], [`signal`], [`server`].
 //! - Below it, std's module tree. Green are [`net`], [`os::unix`], [`sync`] (with `sync::mpsc`), [`thread`], [`process`],
 //!   [`fs`], and of [`io`] what waits: pipes and standard input. Everything else in it is std's own.
 //! - [`prelude`]: what most programs want by its bare name. With the feature `macros`, which is on by default:
