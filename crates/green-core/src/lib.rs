@@ -21,7 +21,7 @@
 //! - [`sleep`], [`yield_now`], [`idle`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`], [`pool`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
-//! - [`signal`]: signals of the process.
+//! - [`signal`]: signals of the process. [`select`]: several descriptors at once.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
 //!
 //! # How it works
@@ -87,6 +87,8 @@ pub mod queue;
 mod reactor;
 #[cfg(not(green_loom))]
 mod sched;
+#[cfg(not(green_loom))]
+pub mod select;
 #[cfg(not(green_loom))]
 pub mod signal;
 #[cfg(not(green_loom))]

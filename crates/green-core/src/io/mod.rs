@@ -11,6 +11,7 @@ mod pipe;
 mod raw;
 mod read_both;
 mod retry;
+mod several;
 mod stdin;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use copy_fd::copy_fd;
 pub(crate) use pipe::End;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub(crate) use read_both::read_both_to_end;
+pub(crate) use several::poll_several;
 /// Copies what comes from a reader, until its end, to a writer: std's own function.
 ///
 /// It knows buffered writers, slices and vectors, and takes what is best for each; that is a matter of std alone. On green

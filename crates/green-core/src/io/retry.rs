@@ -227,21 +227,26 @@ impl Drop for Watched {
     }
 }
 
-/// An OS thread waits in the kernel, in steps that let a `Timeout` scope of it come due.
+/// An OS thread waits in the kernel for one descriptor.
 fn poll_fd(fd: BorrowedFd<'_>, direction: Direction, deadline: Deadline) -> io::Result<()> {
-    let caller = Caller::foreign();
-    let scope = os_scope_deadline();
     let flags = match direction {
         Direction::Read => PollFlags::IN | PollFlags::RDHUP | PollFlags::PRI,
         Direction::Write => PollFlags::OUT,
     };
+    poll_fds(&mut [PollFd::from_borrowed_fd(fd, flags)], deadline)
+}
+
+/// An OS thread waits in the kernel until one of them is ready, in steps that let a `Timeout` scope of it come due.
+pub(super) fn poll_fds(fds: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<()> {
+    let caller = Caller::foreign();
+    let scope = os_scope_deadline();
     loop {
         let until = match (deadline.instant(), scope) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
         let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
-        match poll(&mut [PollFd::from_borrowed_fd(fd, flags)], timeout.as_ref()) {
+        match poll(fds, timeout.as_ref()) {
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(()),
             Err(error) => return Err(error.into()),

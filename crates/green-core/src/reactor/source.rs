@@ -88,7 +88,7 @@ impl Ready {
     pub(crate) const WRITE_CLOSED: Self = Self(1 << 3);
     pub(crate) const URGENT: Self = Self(1 << 4);
 
-    const fn intersects(self, other: Self) -> bool {
+    pub(super) const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::Io;
 use super::retry::would_block;
 use crate::reactor::Poller;
+use crate::reactor::source::Ready;
 use crate::threadpool;
 
 /// Reads what there is, in non-blocking mode, to its end.
@@ -73,7 +74,7 @@ impl Stream {
         let Some(fd) = &self.fd else {
             return Ok(());
         };
-        match poller.add_for_reading(fd.as_fd(), 0) {
+        match poller.add_for(fd.as_fd(), 0, Ready::READ) {
             Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {}
             result => return result,
         }

@@ -48,20 +48,31 @@ impl Poller {
     }
 
     /// Watches `fd` for everything, edge-triggered.
-    pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI;
-        self.add_for(interest, fd, token)
+    pub(in crate::reactor) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        self.add_for(fd, token, Ready::READ | Ready::WRITE | Ready::URGENT)
     }
 
-    /// As [`Poller::add`], but not for room to write.
-    pub(crate) fn add_for_reading(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        self.add_for(EventFlags::IN | EventFlags::RDHUP, fd, token)
-    }
-
-    fn add_for(&self, interest: EventFlags, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        let data = EventData::new_u64(token);
-        let interest = interest | EventFlags::ET;
-        Ok(epoll::add(&self.epoll, fd, data, interest)?)
+    /// Watches `fd` for what is in `interest`, its ends and errors, edge-triggered.
+    pub(crate) fn add_for(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        interest: Ready,
+    ) -> io::Result<()> {
+        let flags = [
+            (Ready::READ, EventFlags::IN | EventFlags::RDHUP),
+            (Ready::WRITE, EventFlags::OUT),
+            (Ready::URGENT, EventFlags::PRI),
+        ]
+        .into_iter()
+        .filter(|&(ready, _)| interest.intersects(ready))
+        .fold(EventFlags::ET, |flags, (_, more)| flags | more);
+        Ok(epoll::add(
+            &self.epoll,
+            fd,
+            EventData::new_u64(token),
+            flags,
+        )?)
     }
 
     /// Stops watching `fd`.

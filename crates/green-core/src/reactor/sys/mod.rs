@@ -1,6 +1,6 @@
 //! The poller: a system's readiness interface behind one contract.
 //!
-//! A backend provides `Poller` with `new`, `add`, `add_for_reading`, `delete` and `wait`, edge-triggered, reporting
+//! A backend provides `Poller` with `new`, `add`, `add_for`, `delete` and `wait`, edge-triggered, reporting
 //! readable, writable, closed and urgent data separately, and `Events`, whose items carry the token.
 
 #[cfg(target_os = "linux")]
