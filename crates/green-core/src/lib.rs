@@ -17,7 +17,8 @@
 //! # The parts
 //!
 //! - [`spawn`], [`spawn_local`], [`spawn_later`], [`spawn_raw`], [`Builder`], [`run`]: make green threads. [`Greenlet`]:
-//!   their handle. [`joinall`], [`killall`]: several at once. [`wait`], [`iwait`]: any mix of green threads and other things.
+//!   their handle. [`greenlet::Switch`]: those that pass control by name. [`joinall`], [`killall`]: several at once.
+//!   [`wait`], [`iwait`]: any mix of green threads and other things.
 //! - [`sleep`], [`yield_now`], [`idle`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`], [`pool`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
@@ -59,7 +60,7 @@ pub mod event;
 #[cfg(not(green_loom))]
 pub mod fs;
 #[cfg(not(green_loom))]
-mod greenlet;
+pub mod greenlet;
 #[cfg(not(green_loom))]
 mod hub;
 #[cfg(not(green_loom))]
@@ -143,6 +144,7 @@ pub use debug::{StackUsage, Stats, dump, stack_usage, stats};
 #[cfg(not(green_loom))]
 pub use error::{AlreadyStarted, Elapsed, Failure, Panic};
 #[cfg(not(green_loom))]
+#[doc(inline)]
 pub use greenlet::{
     Builder, Greenlet, JoinAll, LinkId, RawGreenlet, SpawnCallback, add_spawn_callback, getcurrent,
     idle, joinall, joinall_raise, joinall_timeout, killall, killall_nowait, killall_timeout, local,

@@ -1,9 +1,9 @@
-//! A green thread's handle: wait for it, take its result, kill it.
+//! Green threads: a handle to wait for one, take its result, kill it; and gevent's explicit kind, [`Switch`].
 //!
 //! # Parts
 //!
 //! A green thread has one record (`sched::record`), with a control block (`sched::control`: who it is, how
-//! far) and a packet ([`packet`]: its result, and who waits for it). Registry, killers and dumps reach only
+//! far) and a packet (`packet`: its result, and who waits for it). Registry, killers and dumps reach only
 //! the first, so a result that is not `Send` never leaves its OS thread behind the compiler's back:
 //! [`Greenlet<T>`] is `Send` and `Sync` exactly when `T` is `Send`.
 
@@ -16,6 +16,7 @@ mod packet;
 mod raw;
 mod spawn;
 mod spawn_callback;
+mod switch;
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -37,6 +38,7 @@ pub use raw::{RawGreenlet, getcurrent, spawn_raw};
 pub use spawn::{idle, run, spawn, spawn_later, spawn_local};
 pub(crate) use spawn::{migrating, run_migrating, spawn_prepared};
 pub use spawn_callback::{SpawnCallback, add_spawn_callback, remove_spawn_callback};
+pub use switch::{Switch, SwitchError, switch};
 
 /// A handle to a green thread. Clones are handles to the same one.
 ///

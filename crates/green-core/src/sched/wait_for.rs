@@ -58,10 +58,12 @@ pub(crate) enum WaitFor {
     RLock,
     /// The tasks of a queue to be done.
     QueueJoin,
+    /// A switch from another green thread.
+    Switch,
 }
 
 impl WaitFor {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::Nothing,
         Self::Sleep,
         Self::Yield,
@@ -89,6 +91,7 @@ impl WaitFor {
         Self::AsyncResult,
         Self::RLock,
         Self::QueueJoin,
+        Self::Switch,
     ];
 
     /// The inverse of `as u8`.
@@ -130,6 +133,7 @@ impl std::fmt::Display for WaitFor {
             Self::AsyncResult => "async result",
             Self::RLock => "rlock",
             Self::QueueJoin => "queue join",
+            Self::Switch => "switch",
         })
     }
 }
