@@ -10,6 +10,7 @@
 //! | [`Config::measure_stacks`] | off | | `GREEN_MEASURE_STACKS` (1: on) |
 //! | [`Config::detect_deadlock`] | off | | |
 //! | [`Config::check_lifo`] | off | | `GREEN_CHECK_LIFO` (1: on) |
+//! | [`Config::watchdog`] | off | milliseconds in the variable | `GREEN_WATCHDOG` |
 //! | [`Config::switch_hook`] | none | | |
 //!
 //! What the program sets goes before the environment, which goes before the default. The
@@ -18,6 +19,7 @@
 
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Resource, getrlimit};
@@ -46,6 +48,7 @@ pub struct Config {
     pub(crate) overflow: Option<Overflow>,
     measure_stacks: Option<bool>,
     check_lifo: Option<bool>,
+    watchdog: Option<Duration>,
     detect_deadlock: Option<bool>,
     switch_hooks: Vec<Arc<dyn SwitchHook>>,
 }
@@ -80,6 +83,8 @@ pub(crate) struct Settings {
     pub(crate) blocking_threads: usize,
     /// Whether waits look for code on the stack that relies on nested frames.
     pub(crate) check_lifo: bool,
+    /// How long a green thread may keep its hub from switching before that is logged.
+    pub(crate) watchdog: Option<Duration>,
     /// Whether `run` panics when nothing can happen any more.
     pub(crate) detect_deadlock: bool,
     /// What the program does at switches, in the order in which it asked.
@@ -175,6 +180,17 @@ impl Config {
         self
     }
 
+    /// Has an OS thread log, at level `warn`, each green thread that keeps its hub from switching for `limit` or longer:
+    /// who it is and where it was spawned.
+    ///
+    /// Such a green thread computes without a blocking call, waits for a lock of std's, or calls what blocks the OS thread.
+    /// It is told once, while it does it. Zero is as good as four milliseconds. The watchdog costs the hubs nothing; it cannot
+    /// say where in its code the green thread is.
+    pub fn watchdog(mut self, limit: Duration) -> Self {
+        self.watchdog = Some(limit);
+        self
+    }
+
     /// Has `hook` called at every switch of a green thread, after those that were added before.
     pub fn switch_hook(mut self, hook: impl SwitchHook) -> Self {
         self.switch_hooks.push(Arc::new(hook));
@@ -198,6 +214,7 @@ impl Config {
         pending.overflow = self.overflow.or(pending.overflow);
         pending.measure_stacks = self.measure_stacks.or(pending.measure_stacks);
         pending.check_lifo = self.check_lifo.or(pending.check_lifo);
+        pending.watchdog = self.watchdog.or(pending.watchdog);
         pending.detect_deadlock = self.detect_deadlock.or(pending.detect_deadlock);
         pending.switch_hooks.extend(self.switch_hooks);
         Ok(())
@@ -213,6 +230,7 @@ static PENDING: Mutex<Config> = Mutex::new(Config {
     overflow: None,
     measure_stacks: None,
     check_lifo: None,
+    watchdog: None,
     detect_deadlock: None,
     switch_hooks: Vec::new(),
 });
@@ -244,6 +262,12 @@ pub(crate) fn freeze() -> &'static Settings {
         check_lifo: pending
             .check_lifo
             .unwrap_or_else(|| is("GREEN_CHECK_LIFO", "1")),
+        watchdog: pending.watchdog.or_else(|| {
+            let millis = number("GREEN_WATCHDOG")?;
+            Some(Duration::from_millis(
+                u64::try_from(millis).unwrap_or(u64::MAX),
+            ))
+        }),
         detect_deadlock: pending.detect_deadlock.unwrap_or(false),
         switch_hooks: pending.switch_hooks.clone(),
         guard_regions: pending

@@ -51,6 +51,7 @@ use trim::Trimmer;
 pub(crate) mod idle;
 pub(crate) mod quiet;
 mod trim;
+mod watchdog;
 
 /// Switches after which a hub polls even though work is ready.
 const SWITCHES: u32 = 256;
@@ -82,6 +83,10 @@ pub(crate) fn start() {
         reactor::start(&hubs)
             .unwrap_or_else(|error| panic!("green: cannot make the pollers: {error}"));
         sched::set_hubs(hubs.clone());
+        if let Some(limit) = settings.watchdog {
+            watchdog::start(&hubs, limit)
+                .unwrap_or_else(|error| panic!("green: cannot start the watchdog: {error}"));
+        }
         for hub in hubs {
             thread::Builder::new()
                 .name(format!("green-hub-{}", hub.id))
