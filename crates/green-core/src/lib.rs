@@ -22,7 +22,7 @@
 //! - [`sleep`], [`yield_now`], [`idle`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`], [`pool`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
-//! - [`signal`]: signals of the process. [`select`]: several descriptors at once.
+//! - [`signal`]: signals of the process. [`select`]: several descriptors at once. [`os`], [`fileobject`]: any one.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
 //!
 //! # How it works
@@ -58,6 +58,8 @@ mod error;
 #[cfg(not(green_loom))]
 pub mod event;
 #[cfg(not(green_loom))]
+pub mod fileobject;
+#[cfg(not(green_loom))]
 pub mod fs;
 #[cfg(not(green_loom))]
 pub mod greenlet;
@@ -75,6 +77,8 @@ pub mod lock;
 #[path = "may_bridge/mod.rs"]
 #[expect(unsafe_code, reason = "may's spawn is unsafe")]
 pub mod may;
+#[cfg(not(green_loom))]
+pub mod os;
 #[cfg(not(green_loom))]
 mod panics;
 mod park;

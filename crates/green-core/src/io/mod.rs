@@ -21,13 +21,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::reactor::Watch;
-use crate::reactor::source::Direction;
+pub(crate) use crate::reactor::source::Direction;
 use retry::Attempt;
 
 pub use copy_fd::copy_fd;
 pub(crate) use pipe::End;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub(crate) use read_both::read_both_to_end;
+pub(crate) use retry::retry_fd;
 pub(crate) use several::poll_several;
 /// Copies what comes from a reader, until its end, to a writer: std's own function.
 ///

@@ -215,6 +215,26 @@ pub(super) fn wait_fd(
     done(attempt.wait(deadline).map(|_| ()))
 }
 
+/// Runs `op` on `fd` until it does anything but fail with `WouldBlock`, waiting in between until the descriptor is ready.
+///
+/// For descriptors that are not in an [`Io`](super::Io).
+pub(crate) fn retry_fd<R>(
+    fd: BorrowedFd<'_>,
+    direction: Direction,
+    mut op: impl FnMut() -> io::Result<R>,
+) -> io::Result<R> {
+    loop {
+        let result = op();
+        if !would_block(&result) {
+            if let Some(green) = Green::current() {
+                green.spend();
+            }
+            return result;
+        }
+        wait_fd(fd, direction, Deadline::Never)?;
+    }
+}
+
 /// A descriptor that is watched for one wait.
 struct Watched {
     fd: OwnedFd,
