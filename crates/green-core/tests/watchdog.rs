@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use green_core::{Builder, Config, run, sleep, spawn, yield_now};
+use green_core::{Builder, Config, Greenlet, run, sleep, spawn, yield_now};
 
 const LIMIT: Duration = Duration::from_millis(40);
 
@@ -46,14 +46,14 @@ fn watched(hubs: usize, limit: Duration) -> mpsc::Receiver<String> {
 }
 
 /// Has one green thread keep its hub until `release`.
-fn blocker(release: &Arc<AtomicBool>) {
+fn blocker(release: &Arc<AtomicBool>) -> Greenlet<()> {
     let release = Arc::clone(release);
     let blocker = Builder::new().name("blocker").spawn(move || {
         while !release.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(1));
         }
     });
-    blocker.expect("there is room for one");
+    blocker.expect("there is room for one")
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn mnr01_names_the_green_thread_while_it_blocks() {
         .collect();
     for _ in 0..2 {
         release.store(false, Ordering::SeqCst);
-        blocker(&release);
+        let blocker = blocker(&release);
         let begun = Instant::now();
         let line = lines.recv_timeout(Duration::from_secs(10)).unwrap();
         assert!(begun.elapsed() >= LIMIT);
@@ -76,7 +76,7 @@ fn mnr01_names_the_green_thread_while_it_blocks() {
         // Once for each time.
         thread::sleep(3 * LIMIT);
         release.store(true, Ordering::SeqCst);
-        run(|| ());
+        blocker.join();
         assert!(lines.try_recv().is_err());
     }
     green_core::killall(&parked);
