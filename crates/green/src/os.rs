@@ -1,5 +1,6 @@
-//! std's `os`, with the green parts of it: sockets, files, commands.
+//! std's `os`, with the green parts of it: sockets, files, commands; and what gevent's `os` has.
 
+pub use green_core::os::{make_nonblocking, nb_read, nb_write, tp_read, tp_write};
 pub use green_net::os::*;
 
 /// std's `os::unix`, with green sockets, files and commands.
