@@ -20,7 +20,7 @@
 //!   their handle. [`greenlet::Switch`]: those that pass control by name. [`joinall`], [`killall`]: several at once.
 //!   [`wait`], [`iwait`]: any mix of green threads and other things.
 //! - [`sleep`], [`yield_now`], [`idle`], [`timeout()`], [`Timeout`], [`mask_kill`], [`no_park`], [`blocking`].
-//! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`], [`pool`]: gevent's.
+//! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`], [`pool`], [`threadpool`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
 //! - [`signal`]: signals of the process. [`select`]: several descriptors at once. [`os`], [`fileobject`]: any one.
 //! - [`Config`]: the knobs. [`stats`], [`dump`]: what is going on.
@@ -103,7 +103,7 @@ pub mod sync;
 #[cfg(not(green_loom))]
 pub mod thread;
 #[cfg(not(green_loom))]
-mod threadpool;
+pub mod threadpool;
 mod time;
 #[cfg(not(green_loom))]
 pub mod timeout;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::members::{Members, NotInserted};
-use super::{IMap, Member, NotTaken, Slots, Workers, inline};
+use super::{IMap, Member, NotTaken, Order, Slots, Start, Workers, inline};
 use crate::error::Failure;
 use crate::greenlet::{Greenlet, getcurrent, spawn_prepared};
 use crate::time::deadline::Deadline;
@@ -376,14 +376,7 @@ impl Group {
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let site = Location::caller();
-        let f = Arc::new(f);
-        let items = items.into_iter();
-        Workers::map(items, |item| {
-            let f = Arc::clone(&f);
-            self.start(site, move || f(item), Deadline::Never, |_| ())
-                .ok()
-        })
+        Workers::map(Location::caller(), self, items, f)
     }
 
     /// [`Group::map`] in a green thread that is not a member. To kill it is to kill its members.
@@ -394,8 +387,8 @@ impl Group {
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let group = self.clone();
-        spawn_prepared(Location::caller(), move || group.map(items, f), |_| ())
+        let (site, group) = (Location::caller(), self.clone());
+        spawn_prepared(site, move || Workers::map(site, &group, items, f), |_| ())
     }
 
     /// Runs `f` on each item, each in a member of its own; yields the results in the order of the items.
@@ -421,7 +414,14 @@ impl Group {
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
-        IMap::ordered(Location::caller(), self.clone(), None, items, f)
+        IMap::new(
+            Location::caller(),
+            self.clone(),
+            Order::Items,
+            None,
+            items,
+            f,
+        )
     }
 
     /// As [`Group::imap`]; items beyond `maxsize` wait until a result has been taken. Zero counts as one.
@@ -432,7 +432,14 @@ impl Group {
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
-        IMap::ordered(Location::caller(), self.clone(), Some(maxsize), items, f)
+        IMap::new(
+            Location::caller(),
+            self.clone(),
+            Order::Items,
+            Some(maxsize),
+            items,
+            f,
+        )
     }
 
     /// As [`Group::imap`]; yields the results in the order in which they come.
@@ -443,7 +450,14 @@ impl Group {
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
-        IMap::unordered(Location::caller(), self.clone(), None, items, f)
+        IMap::new(
+            Location::caller(),
+            self.clone(),
+            Order::Ends,
+            None,
+            items,
+            f,
+        )
     }
 
     /// As [`Group::imap_unordered`], with the limit of [`Group::imap_maxsize`].
@@ -454,28 +468,20 @@ impl Group {
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
-        IMap::unordered(Location::caller(), self.clone(), Some(maxsize), items, f)
+        IMap::new(
+            Location::caller(),
+            self.clone(),
+            Order::Ends,
+            Some(maxsize),
+            items,
+            f,
+        )
     }
 }
 
 impl Group {
-    pub(super) fn slots(&self) -> &Slots {
+    pub(crate) fn slots(&self) -> &Slots {
         &self.shared.slots
-    }
-
-    /// Runs `f` in a member, which `prepare` has before it can start.
-    pub(super) fn start<F, T>(
-        &self,
-        site: &'static Location<'static>,
-        f: F,
-        deadline: Deadline,
-        prepare: impl FnOnce(&Greenlet<T>),
-    ) -> Result<Greenlet<T>, Refused<F>>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        self.start_taken(site, f, self.shared.slots.take(deadline), prepare)
     }
 
     /// As [`Group::start`], in a place that was taken, if it was.
@@ -602,6 +608,22 @@ impl Group {
             self.shared.remove(member.id());
         }
         ended
+    }
+}
+
+impl Start for Group {
+    fn start<F, T>(
+        &self,
+        site: &'static Location<'static>,
+        f: F,
+        deadline: Deadline,
+        prepare: impl FnOnce(&Greenlet<T>),
+    ) -> Result<Greenlet<T>, Refused<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.start_taken(site, f, self.shared.slots.take(deadline), prepare)
     }
 }
 

@@ -13,7 +13,7 @@ use std::iter::FusedIterator;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::Group;
+use super::{Group, Start, killed};
 use crate::error::Failure;
 use crate::greenlet::{Greenlet, spawn_prepared};
 use crate::lock::Semaphore;
@@ -43,7 +43,7 @@ pub struct IMap<T> {
 
 /// When a worker is put in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
+pub(crate) enum Order {
     /// When it starts.
     Items,
     /// When it ends.
@@ -51,37 +51,10 @@ enum Order {
 }
 
 impl<T: Send + 'static> IMap<T> {
-    pub(super) fn ordered<I, F>(
+    /// Starts the dispatcher, which has `starter` start the workers.
+    pub(crate) fn new<I, F>(
         site: &'static Location<'static>,
-        group: Group,
-        maxsize: Option<usize>,
-        items: I,
-        f: F,
-    ) -> Self
-    where
-        I: IntoIterator<Item: Send + 'static> + Send + 'static,
-        F: Fn(I::Item) -> T + Send + Sync + 'static,
-    {
-        Self::new(site, group, Order::Items, maxsize, items, f)
-    }
-
-    pub(super) fn unordered<I, F>(
-        site: &'static Location<'static>,
-        group: Group,
-        maxsize: Option<usize>,
-        items: I,
-        f: F,
-    ) -> Self
-    where
-        I: IntoIterator<Item: Send + 'static> + Send + 'static,
-        F: Fn(I::Item) -> T + Send + Sync + 'static,
-    {
-        Self::new(site, group, Order::Ends, maxsize, items, f)
-    }
-
-    fn new<I, F>(
-        site: &'static Location<'static>,
-        group: Group,
+        starter: impl Start,
         order: Order,
         maxsize: Option<usize>,
         items: I,
@@ -104,7 +77,7 @@ impl<T: Send + 'static> IMap<T> {
                         room.acquire().forget();
                     }
                     let f = Arc::clone(&f);
-                    let started = group.start(
+                    let started = starter.start(
                         site,
                         move || f(item),
                         Deadline::Never,
@@ -116,10 +89,7 @@ impl<T: Send + 'static> IMap<T> {
                         },
                     );
                     if let Err(refused) = started {
-                        producer
-                            .0
-                            .put(super::group::killed(site, refused.into_inner()))
-                            .ok();
+                        producer.0.put(killed(site, refused.into_inner())).ok();
                         return;
                     }
                 }

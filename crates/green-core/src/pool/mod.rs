@@ -18,9 +18,11 @@ mod slots;
 use std::fmt;
 use std::ops::Deref;
 
+pub(crate) use group::killed;
 pub use group::{Group, Refused};
 pub use imap::IMap;
-pub(crate) use map::{Workers, inline};
+pub(crate) use imap::Order;
+pub(crate) use map::{Start, Workers, inline};
 pub use members::Member;
 pub(crate) use slots::{NotTaken, Slots};
 

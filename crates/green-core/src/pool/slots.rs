@@ -145,6 +145,13 @@ impl Slots {
         self.state.notify_all(|state| &mut state.watching, |_| ());
     }
 
+    /// Changes how many there are. Those that are taken stay taken.
+    pub(crate) fn resize(&self, size: Option<usize>) {
+        self.state
+            .notify_all(|state| &mut state.taking, |state| state.size = size);
+        self.state.notify_all(|state| &mut state.watching, |_| ());
+    }
+
     pub(crate) fn size(&self) -> Option<usize> {
         self.state.lock().size
     }
