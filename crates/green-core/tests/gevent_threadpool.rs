@@ -128,8 +128,8 @@ fn thp_02_spawn_waits_while_one_too_many_is_unfinished() {
     open.set();
     assert_eq!(spawner.get().unwrap().unwrap(), 2);
     assert_eq!(queued.get().unwrap(), 1);
-    assert!(running.successful());
     pool.join();
+    assert!(running.successful());
     assert!(pool.is_empty() && !pool.is_full());
 }
 
