@@ -202,8 +202,11 @@ fn with_an_os_thread_in_the_pool_work_waits_for_it() {
         let theirs = Arc::clone(&go_on);
         let first = spawn(move || blocking(move || theirs.wait()));
         yield_now();
-        let second = spawn(|| try_blocking(|| 2).unwrap());
-        refusal::without_os_threads(yield_now);
+        let second = refusal::without_os_threads(|| {
+            let second = spawn(|| try_blocking(|| 2).unwrap());
+            yield_now();
+            second
+        });
         assert!(!second.ready());
         go_on.set();
         assert_eq!(second.get().unwrap(), 2);

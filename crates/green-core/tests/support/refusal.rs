@@ -4,6 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Runs `f` while there is no address space for another stack.
 pub(crate) fn without_os_threads<R>(f: impl FnOnce() -> R) -> R {
+    let_hubs_start();
     let before = getrlimit(Resource::As);
     let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");
     let pages: u64 = pages
@@ -19,6 +20,14 @@ pub(crate) fn without_os_threads<R>(f: impl FnOnce() -> R) -> R {
     let result = f();
     setrlimit(Resource::As, before).expect("it was so before");
     result
+}
+
+/// Waits until each hub has run something: one that has only just been started needs memory, too.
+fn let_hubs_start() {
+    for hub in 0..green_core::stats().hubs {
+        let started = green_core::Builder::new().hub(hub).spawn(|| ());
+        started.expect("there is that hub, and room").join();
+    }
 }
 
 /// How many OS threads of this process have this name.
