@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use green_core::event::Event;
+use green_core::sync::Barrier;
 use green_core::{Builder, Greenlet, getcurrent, joinall, no_park, sleep, timeout, yield_now};
 use green_tests::{Process, eventually, role};
 use rustix::process::Signal;
@@ -200,6 +201,7 @@ impl Drop for Watched {
 fn lazy_thread_local() -> usize {
     static DROPPED: std::sync::Mutex<Option<Arc<AtomicUsize>>> = std::sync::Mutex::new(None);
     static GO: Event = Event::new();
+    static BOTH: Barrier = Barrier::new(2);
     thread_local! {
         static LAZY: Watched = {
             yield_now();
@@ -214,6 +216,7 @@ fn lazy_thread_local() -> usize {
     let users: Vec<_> = (0..2)
         .map(|_| {
             first_hub(|| {
+                BOTH.wait();
                 LAZY.with(|value| {
                     value.users.set(value.users.get() + 1);
                     // The second one initialises the value again, which drops this one.
@@ -230,10 +233,12 @@ fn lazy_thread_local() -> usize {
 
 /// Whether a green thread inside `ScopedKey::set` finds another one's value.
 fn scoped_tls() -> usize {
+    static BOTH: Barrier = Barrier::new(2);
     scoped_tls::scoped_thread_local!(static CURRENT: usize);
     let users: Vec<_> = (1..=2)
         .map(|n| {
             first_hub(move || {
+                BOTH.wait();
                 CURRENT.set(&n, || {
                     yield_now();
                     // Both values are alive until both are through: no reference dangles here.
@@ -258,9 +263,11 @@ fn slog_scope() -> usize {
             Ok(())
         }
     }
+    static BOTH: Barrier = Barrier::new(2);
     let users: Vec<_> = (0..2)
         .map(|_| {
             first_hub(|| {
+                BOTH.wait();
                 let own = Arc::new(AtomicUsize::new(0));
                 let logger = slog::Logger::root(Counts(Arc::clone(&own)), slog::o!());
                 slog_scope::scope(&logger, || {
