@@ -25,7 +25,7 @@ pub(crate) use crate::reactor::source::Direction;
 use retry::Attempt;
 
 pub use copy_fd::copy_fd;
-pub(crate) use pipe::End;
+pub(crate) use pipe::{End, end_traits};
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub(crate) use read_both::read_both_to_end;
 pub(crate) use retry::retry_fd;

@@ -164,92 +164,6 @@ impl fmt::Debug for PipeWriter {
     }
 }
 
-impl AsFd for PipeReader {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsFd for PipeWriter {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for PipeReader {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl AsRawFd for PipeWriter {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for PipeReader {
-    fn into_raw_fd(self) -> RawFd {
-        OwnedFd::from(self).into_raw_fd()
-    }
-}
-
-impl IntoRawFd for PipeWriter {
-    fn into_raw_fd(self) -> RawFd {
-        OwnedFd::from(self).into_raw_fd()
-    }
-}
-
-impl From<OwnedFd> for PipeReader {
-    /// Puts the file into non-blocking mode.
-    fn from(fd: OwnedFd) -> Self {
-        Self(End::new(fd))
-    }
-}
-
-impl From<OwnedFd> for PipeWriter {
-    /// Puts the file into non-blocking mode.
-    fn from(fd: OwnedFd) -> Self {
-        Self(End::new(fd))
-    }
-}
-
-impl From<PipeReader> for OwnedFd {
-    fn from(reader: PipeReader) -> Self {
-        reader.0.into_fd()
-    }
-}
-
-impl From<PipeWriter> for OwnedFd {
-    fn from(writer: PipeWriter) -> Self {
-        writer.0.into_fd()
-    }
-}
-
-impl From<PipeReader> for Stdio {
-    fn from(reader: PipeReader) -> Self {
-        OwnedFd::from(reader).into()
-    }
-}
-
-impl From<PipeWriter> for Stdio {
-    fn from(writer: PipeWriter) -> Self {
-        OwnedFd::from(writer).into()
-    }
-}
-
-impl From<io::PipeReader> for PipeReader {
-    fn from(reader: io::PipeReader) -> Self {
-        OwnedFd::from(reader).into()
-    }
-}
-
-impl From<io::PipeWriter> for PipeWriter {
-    fn from(writer: io::PipeWriter) -> Self {
-        OwnedFd::from(writer).into()
-    }
-}
-
 impl From<PipeReader> for io::PipeReader {
     fn from(reader: PipeReader) -> Self {
         OwnedFd::from(reader).into()
@@ -260,6 +174,61 @@ impl From<PipeWriter> for io::PipeWriter {
     fn from(writer: PipeWriter) -> Self {
         OwnedFd::from(writer).into()
     }
+}
+
+/// Gives each type over an [`End`] the traits of a descriptor, and the conversion from the type of std.
+macro_rules! end_traits {
+    ($($pipe:ident: $std:ty;)+) => {$(
+        impl AsFd for $pipe {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl AsRawFd for $pipe {
+            fn as_raw_fd(&self) -> RawFd {
+                self.as_fd().as_raw_fd()
+            }
+        }
+
+        impl IntoRawFd for $pipe {
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
+        impl From<OwnedFd> for $pipe {
+            /// Puts the file into non-blocking mode.
+            fn from(fd: OwnedFd) -> Self {
+                Self(End::new(fd))
+            }
+        }
+
+        impl From<$pipe> for OwnedFd {
+            fn from(pipe: $pipe) -> Self {
+                pipe.0.into_fd()
+            }
+        }
+
+        impl From<$pipe> for Stdio {
+            fn from(pipe: $pipe) -> Self {
+                OwnedFd::from(pipe).into()
+            }
+        }
+
+        impl From<$std> for $pipe {
+            fn from(pipe: $std) -> Self {
+                OwnedFd::from(pipe).into()
+            }
+        }
+    )+};
+}
+
+pub(crate) use end_traits;
+
+end_traits! {
+    PipeReader: io::PipeReader;
+    PipeWriter: io::PipeWriter;
 }
 
 /// One end of a pipe, in non-blocking mode.

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::process::{self, Stdio};
 
-use crate::io::End;
+use crate::io::{End, end_traits};
 
 /// What is written to it, the child reads from its standard input; [`std::process::ChildStdin`].
 ///
@@ -130,95 +130,9 @@ impl fmt::Debug for ChildStdin {
     }
 }
 
-impl AsFd for ChildStdin {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for ChildStdin {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for ChildStdin {
-    fn into_raw_fd(self) -> RawFd {
-        OwnedFd::from(self).into_raw_fd()
-    }
-}
-
-impl From<OwnedFd> for ChildStdin {
-    /// Puts the file into non-blocking mode.
-    fn from(fd: OwnedFd) -> Self {
-        Self(End::new(fd))
-    }
-}
-
-impl From<ChildStdin> for OwnedFd {
-    fn from(pipe: ChildStdin) -> Self {
-        pipe.0.into_fd()
-    }
-}
-
-impl From<ChildStdin> for Stdio {
-    fn from(pipe: ChildStdin) -> Self {
-        OwnedFd::from(pipe).into()
-    }
-}
-
-impl From<process::ChildStdin> for ChildStdin {
-    fn from(pipe: process::ChildStdin) -> Self {
-        OwnedFd::from(pipe).into()
-    }
-}
-
 impl fmt::Debug for ChildStdout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChildStdout").finish_non_exhaustive()
-    }
-}
-
-impl AsFd for ChildStdout {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for ChildStdout {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for ChildStdout {
-    fn into_raw_fd(self) -> RawFd {
-        OwnedFd::from(self).into_raw_fd()
-    }
-}
-
-impl From<OwnedFd> for ChildStdout {
-    /// Puts the file into non-blocking mode.
-    fn from(fd: OwnedFd) -> Self {
-        Self(End::new(fd))
-    }
-}
-
-impl From<ChildStdout> for OwnedFd {
-    fn from(pipe: ChildStdout) -> Self {
-        pipe.0.into_fd()
-    }
-}
-
-impl From<ChildStdout> for Stdio {
-    fn from(pipe: ChildStdout) -> Self {
-        OwnedFd::from(pipe).into()
-    }
-}
-
-impl From<process::ChildStdout> for ChildStdout {
-    fn from(pipe: process::ChildStdout) -> Self {
-        OwnedFd::from(pipe).into()
     }
 }
 
@@ -228,45 +142,8 @@ impl fmt::Debug for ChildStderr {
     }
 }
 
-impl AsFd for ChildStderr {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for ChildStderr {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for ChildStderr {
-    fn into_raw_fd(self) -> RawFd {
-        OwnedFd::from(self).into_raw_fd()
-    }
-}
-
-impl From<OwnedFd> for ChildStderr {
-    /// Puts the file into non-blocking mode.
-    fn from(fd: OwnedFd) -> Self {
-        Self(End::new(fd))
-    }
-}
-
-impl From<ChildStderr> for OwnedFd {
-    fn from(pipe: ChildStderr) -> Self {
-        pipe.0.into_fd()
-    }
-}
-
-impl From<ChildStderr> for Stdio {
-    fn from(pipe: ChildStderr) -> Self {
-        OwnedFd::from(pipe).into()
-    }
-}
-
-impl From<process::ChildStderr> for ChildStderr {
-    fn from(pipe: process::ChildStderr) -> Self {
-        OwnedFd::from(pipe).into()
-    }
+end_traits! {
+    ChildStdin: process::ChildStdin;
+    ChildStdout: process::ChildStdout;
+    ChildStderr: process::ChildStderr;
 }
