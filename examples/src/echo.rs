@@ -233,13 +233,16 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.shared.bytes.fetch_add(self.bytes, Ordering::Relaxed);
-        if let Ok(mut live) = self.shared.live.lock() {
-            let handle = live.remove(&self.number);
-            drop(live);
-            // Dropped without the lock: the last handle to a panic that nobody asked about logs it.
-            drop(handle);
-        }
-        self.shared.room.release();
+        // Also a connection that ends by itself can be killed while it waits for the lock, and would keep its room.
+        green::mask_kill(|| {
+            if let Ok(mut live) = self.shared.live.lock() {
+                let handle = live.remove(&self.number);
+                drop(live);
+                // Dropped without the lock: the last handle to a panic that nobody asked about logs it.
+                drop(handle);
+            }
+            self.shared.room.release();
+        });
     }
 }
 
