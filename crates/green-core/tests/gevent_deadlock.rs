@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use green_core::event::Event;
+use green_core::signal::{SIGUSR1, signal_handler};
 use green_core::sync::Mutex;
 use green_core::{Builder, Config, blocking, run, sleep, spawn, spawn_later};
+use rustix::process::{Signal, getpid, kill_process};
 
 const SHORT: Duration = Duration::from_millis(5);
 
@@ -98,4 +100,24 @@ fn off_by_default() {
     event.set();
     waits.join();
     assert!(waits.successful());
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the signal comes from outside, when a false alarm has had time to be raised"
+)]
+fn a_signal_handler_may_wake_main_yet() {
+    detecting(2);
+    run(|| {
+        let came = Arc::new(Event::new());
+        let theirs = Arc::clone(&came);
+        let _handler = signal_handler(SIGUSR1, move || theirs.set()).unwrap();
+        let sender = std::thread::spawn(|| {
+            std::thread::sleep(SHORT * 10);
+            kill_process(getpid(), Signal::USR1)
+        });
+        came.wait();
+        sender.join().unwrap().unwrap();
+    });
 }
