@@ -342,3 +342,34 @@ fn from_an_os_thread_links_race_with_the_end() {
     }
     assert!(fired.is_empty());
 }
+
+/// Panics when it is dropped.
+struct Noisy;
+
+impl Drop for Noisy {
+    fn drop(&mut self) {
+        panic!("a destructor");
+    }
+}
+
+#[test]
+fn a_link_whose_destructor_panics_keeps_nobody_from_being_served() {
+    on(1, || {
+        let (log, gate) = (Log::default(), Arc::new(Event::new()));
+        let theirs = Arc::clone(&gate);
+        let g = spawn(move || theirs.wait());
+        // It is not called, but dropped: the green thread does not fail.
+        let noisy = Noisy;
+        g.link_exception(move |_| drop(noisy));
+        g.rawlink(|_| std::panic::resume_unwind(Box::new(Noisy)));
+        g.rawlink(log.adds("linked"));
+        let joiner = spawn({
+            let g = g.clone();
+            move || g.join()
+        });
+        yield_now();
+        gate.set();
+        joiner.join();
+        eventually("the last link is called", || log.read() == ["linked"]);
+    });
+}

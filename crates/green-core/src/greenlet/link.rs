@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::spawn::{Spec, launch};
 use super::{Greenlet, spawn_local};
+use crate::hub::leak;
 use crate::timeout::no_park;
 use crate::waitable::{Waitable, Watcher};
 use crate::waitq::Mark;
@@ -315,19 +316,22 @@ impl<T> Step<T> {
     pub(super) fn take(self, greenlet: &Greenlet<T>, place: Place) -> Place {
         match self {
             Self::Tell(watcher) => watcher.tell(),
-            Self::Call(f) => {
-                let called = catch_unwind(AssertUnwindSafe(|| no_park(|| f(greenlet))));
-                if called.is_err() {
-                    log::error!("green: a raw link of {greenlet:?} panicked");
-                }
-            }
+            Self::Call(f) => contain(greenlet, || f(greenlet)),
             Self::Launch(launch, id, site) => {
                 launch(greenlet.clone(), id, site);
                 return Place::Own;
             }
-            Self::Drop(f) => drop(f),
+            Self::Drop(f) => contain(greenlet, || drop(f)),
         }
         place
+    }
+}
+
+/// Runs what a link's user wrote: those who come after the link must be served, whatever it does.
+fn contain<T>(greenlet: &Greenlet<T>, f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| no_park(f))) {
+        log::error!("green: a raw link of {greenlet:?}, or a destructor of one, panicked");
+        leak(payload);
     }
 }
 
