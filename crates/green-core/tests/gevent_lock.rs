@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use green_core::event::Event;
 use green_core::lock::{BoundedSemaphore, DummySemaphore, NotOwner, OverRelease, RLock, Semaphore};
 use green_core::queue::Queue;
-use green_core::{Greenlet, joinall, sleep, spawn, spawn_local, timeout, yield_now};
+use green_core::{Greenlet, joinall, run, sleep, spawn, spawn_local, timeout, yield_now};
 
 const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(2);
@@ -431,4 +432,27 @@ fn rule_09_a_granted_permit_goes_to_the_killed_one() {
     assert!(waiters[0].ready() && !waiters[1].ready());
     semaphore.release();
     waiters[1].join();
+}
+
+#[test]
+fn a_guard_of_an_rlock_that_was_released_does_not_free_the_next_owners() {
+    run(|| {
+        let lock = Arc::new(RLock::new());
+        let stale = lock.acquire();
+        lock.release().unwrap();
+        let theirs = Arc::clone(&lock);
+        let (taken, go_on) = (Arc::new(Event::new()), Arc::new(Event::new()));
+        let told = (Arc::clone(&taken), Arc::clone(&go_on));
+        let owner = spawn(move || {
+            let _guard = theirs.acquire();
+            told.0.set();
+            told.1.wait();
+        });
+        taken.wait();
+        drop(stale);
+        assert!(lock.locked() && lock.try_acquire().is_none());
+        go_on.set();
+        owner.join();
+        assert!(!lock.locked());
+    });
 }

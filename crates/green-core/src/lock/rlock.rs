@@ -80,7 +80,7 @@ impl RLock {
     pub fn try_acquire(&self) -> Option<RLockGuard<'_>> {
         let own = thread::current().id();
         let taken = self.state.lock().take(own, Turn::Running);
-        taken.map(|()| self.guard())
+        taken.map(|()| self.guard(own))
     }
 
     /// Takes it, waiting at most `timeout`.
@@ -118,12 +118,13 @@ impl RLock {
             |state, turn| state.take(own, turn),
             |state| state.waiting.pass_on(),
         );
-        taken.or_raise().map(|()| self.guard())
+        taken.or_raise().map(|()| self.guard(own))
     }
 
-    fn guard(&self) -> RLockGuard<'_> {
+    fn guard(&self, owner: ThreadId) -> RLockGuard<'_> {
         RLockGuard {
             lock: self,
+            owner,
             like_std: PhantomData,
         }
     }
@@ -185,6 +186,8 @@ impl fmt::Debug for RLock {
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct RLockGuard<'a> {
     lock: &'a RLock,
+    /// Who took it.
+    owner: ThreadId,
     /// As those of std's locks: not `Send`.
     like_std: PhantomData<std::sync::MutexGuard<'a, ()>>,
 }
@@ -199,8 +202,13 @@ impl RLockGuard<'_> {
 
 impl Drop for RLockGuard<'_> {
     fn drop(&mut self) {
-        // The guard is the proof: whoever drops it.
-        let next = self.lock.state.lock().give_back();
+        // Whoever drops it. If it was given back by `release` before, somebody else may have it by now.
+        let mut state = self.lock.state.lock();
+        if state.owner != Some(self.owner) {
+            return;
+        }
+        let next = state.give_back();
+        drop(state);
         drop(next);
     }
 }
