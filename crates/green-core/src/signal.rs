@@ -78,7 +78,9 @@ pub fn signal_handler(
         ));
     }
     make_room();
-    SIGNALS.lock().add(signum, Arc::new(handler))
+    // Kept beside the lock: if this fails, the last one to drop the handler must not hold it.
+    let handler = Arc::new(handler);
+    SIGNALS.lock().add(signum, handler.clone())
 }
 
 /// Waits for the next of the signals `signums`; returns which it was.

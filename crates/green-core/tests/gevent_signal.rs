@@ -274,3 +274,16 @@ fn sig01_the_default_comes_back() {
         .unwrap();
     assert_eq!(status.signal(), Some(SIGTERM), "{status}");
 }
+
+#[test]
+fn a_handler_that_is_refused_is_dropped_without_the_lock() {
+    // Its destructor cancels another handler, which takes the same lock.
+    let other = signal_handler(SIGUSR1, || ()).unwrap();
+    let refused = signal_handler(1000, move || {
+        let _held = &other;
+    });
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        std::io::ErrorKind::InvalidInput
+    );
+}
