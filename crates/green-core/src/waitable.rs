@@ -140,6 +140,11 @@ impl Watchers {
         self.0.is_empty()
     }
 
+    /// Those who watch now.
+    pub(crate) fn snapshot(&self) -> Vec<Watcher> {
+        self.0.clone()
+    }
+
     /// Takes all of them, to be told after the lock is released.
     #[inline]
     pub(crate) fn take(&mut self) -> Vec<Watcher> {

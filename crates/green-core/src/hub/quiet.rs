@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 use parking_lot::Mutex;
 
+use crate::engine::make_room;
 use crate::sched::control::{Control, State};
 use crate::sched::registry::{MIGRATING, Registry};
 use crate::sched::{self, WaitFor};
@@ -41,6 +42,7 @@ static OWN_TIMERS: AtomicUsize = AtomicUsize::new(0);
 
 impl Waitable for Quiet {
     fn watch(&self, watcher: &Watcher) {
+        make_room();
         let mut watchers = WATCHERS.lock();
         watchers.add(watcher);
         WATCHED.store(true, Ordering::Relaxed);
@@ -67,12 +69,18 @@ pub(super) fn is_watched() -> bool {
 /// Tells the watchers if it is quiet.
 #[cold]
 pub(super) fn look() {
-    if !is_quiet() {
+    // Who comes later may have made work first, which this look has not seen: they look themselves.
+    make_room();
+    let before = WATCHERS.lock().snapshot();
+    if before.is_empty() || !is_quiet() {
         return;
     }
     let mut watchers = WATCHERS.lock();
-    let told = watchers.take();
-    WATCHED.store(false, Ordering::Relaxed);
+    let told: Vec<Watcher> = before
+        .iter()
+        .filter_map(|watcher| watchers.remove(watcher))
+        .collect();
+    WATCHED.store(!watchers.is_empty(), Ordering::Relaxed);
     drop(watchers);
     told.iter().for_each(Watcher::tell);
 }
