@@ -466,11 +466,12 @@ impl<S: Source> Server<S> {
         let _turn = turn.unwrap_or_else(|| self.shared.turn.acquire());
         let own = getcurrent().map(|own| own.id());
         let running = self.shared.handlers.but(own);
-        let drained = joinall_timeout(&running, timeout).len();
+        joinall_timeout(&running, timeout);
         let late: Vec<_> = running.iter().filter(|handler| !handler.ready()).collect();
         for handler in &late {
             handler.kill_nowait();
         }
+        let drained = running.len() - late.len();
         let killed = joinall_timeout(late.iter().copied(), self.settings.patience_killed).len();
         StopReport {
             drained,

@@ -107,8 +107,8 @@ impl<S: Read + Write> Write for TlsStream<S> {
 
 impl<S: Read + Write> Drop for TlsStream<S> {
     fn drop(&mut self) {
-        // Nothing ends a wait of who unwinds, so one must not begin.
-        if std::thread::panicking() {
+        // Nothing ends a wait of who unwinds, so one must not begin. (std's answer would count neighbours on the hub.)
+        if green_core::thread::panicking() {
             return;
         }
         self.tls.conn.send_close_notify();
