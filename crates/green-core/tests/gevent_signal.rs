@@ -282,8 +282,5 @@ fn a_handler_that_is_refused_is_dropped_without_the_lock() {
     let refused = signal_handler(1000, move || {
         let _held = &other;
     });
-    assert_eq!(
-        refused.unwrap_err().kind(),
-        std::io::ErrorKind::InvalidInput
-    );
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
