@@ -83,7 +83,11 @@ on_all_hubs! {
     pool_18_map_with_items_that_panic
     pool_19_map_async
     pool_22_close_refuses_who_waits_and_who_comes
+    pool_22_who_got_in_before_it_closed_runs
+    pool_06_a_kill_finds_those_on_their_way_or_spares_them
     rule_33_a_member_that_spawns_into_its_full_pool_waits_for_itself
+    rule_34_a_place_is_free_once_its_member_is_joined
+    rule_34_a_member_has_ended_once_its_pool_is_empty
     rule_36_a_member_killed_before_it_started_frees_its_place
     rule_40_join_does_not_wait_for_what_waits_outside
 }
@@ -93,7 +97,6 @@ on_one_hub! {
     pool_05_a_joiner_sees_a_moment_that_is_over
     pool_06_kill_of_members_that_have_not_started_runs_none
     pool_10_who_waits_longest_gets_in_first
-    rule_34_a_place_is_free_once_its_member_is_joined
     rule_37_who_waits_to_get_in_survives_a_kill
 }
 
@@ -691,6 +694,60 @@ fn rule_34_a_place_is_free_once_its_member_is_joined() {
         joinall(&joiners);
         member.join();
         assert_eq!(pool.free_count(), Some(1));
+    }
+}
+
+fn pool_22_who_got_in_before_it_closed_runs() {
+    for _ in 0..50 {
+        let group = Group::new();
+        let theirs = group.clone();
+        let closer = spawn(move || theirs.close());
+        let members: Vec<_> = (0..100)
+            .map_while(|n| {
+                yield_now();
+                group.try_spawn(move || n).ok()
+            })
+            .collect();
+        closer.join();
+        for (n, member) in members.iter().enumerate() {
+            assert_eq!(member.get().unwrap(), n);
+        }
+        assert!(group.try_spawn(|| ()).is_err());
+    }
+}
+
+fn pool_06_a_kill_finds_those_on_their_way_or_spares_them() {
+    for _ in 0..50 {
+        let group = Group::new();
+        let theirs = group.clone();
+        let spawner = spawn(move || {
+            let spawn_one = |_| {
+                yield_now();
+                sleeper(&theirs)
+            };
+            (0..20).map(spawn_one).collect::<Vec<_>>()
+        });
+        group.kill();
+        let members = spawner.get().unwrap();
+        // A dead one is no member any more, and no other one is missing.
+        for member in &members {
+            assert_ne!(member.ready(), group.contains(member));
+        }
+        group.kill();
+        assert!(members.iter().all(Greenlet::ready) && group.is_empty());
+    }
+}
+
+fn rule_34_a_member_has_ended_once_its_pool_is_empty() {
+    let pool = Pool::new(8);
+    for round in 0..200 {
+        let members: Vec<_> = (0..3)
+            .map(|n| pool.spawn(move || assert!(n != 1, "round {round}")))
+            .collect();
+        pool.join();
+        assert!(members.iter().all(Greenlet::ready));
+        assert!(members[1].exception().is_some());
+        assert_eq!(pool.free_count(), Some(8));
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::Failure;
 use crate::interrupt;
 use crate::park::Caller;
 use crate::sched::control::{Control, State};
+use crate::sched::record::Owner;
 use crate::sched::word::Mode;
 use crate::sched::{self, Message};
 use crate::time::deadline::Deadline;
@@ -24,17 +25,7 @@ impl<T> Greenlet<T> {
     ///
     /// Under `panic = "abort"`, if it has started.
     pub fn kill_nowait(&self) {
-        make_room();
-        // Of one that nobody has started: dropped at the end.
-        let unstarted = self.record.start();
-        if self.control().kill_new() {
-            Packet::publish(&self.record, Err(Failure::Killed));
-            if unstarted.is_none() {
-                cancel_start(self.control());
-            }
-        } else {
-            interrupt(self.control());
-        }
+        kill(&self.record);
     }
 
     /// Asks it to die and waits until it has ended, however long its destructors take.
@@ -57,13 +48,34 @@ impl<T> Greenlet<T> {
         self.kill_nowait();
         let own = sched::current().and_then(|own| own.running(|running| running.control().id()));
         if own == Some(self.id()) {
-            if let Some(interrupt) = Caller::current().take_interrupt() {
-                interrupt::raise(interrupt);
-            }
+            die_if_asked();
             // Deferred: it cannot wait for itself.
             return false;
         }
         self.record.wait(deadline, Mode::Interruptible)
+    }
+}
+
+/// Asks the green thread whose record this is to die.
+pub(super) fn kill<T>(record: &Owner<Packet<T>>) {
+    make_room();
+    // Of one that nobody has started: dropped at the end.
+    let unstarted = record.start();
+    let control = record.control();
+    if control.kill_new() {
+        Packet::publish(record, Err(Failure::Killed));
+        if unstarted.is_none() {
+            cancel_start(control);
+        }
+    } else {
+        interrupt(control);
+    }
+}
+
+/// Unwinds the caller if it was asked to die and may now.
+pub(crate) fn die_if_asked() {
+    if let Some(interrupt) = Caller::current().take_interrupt() {
+        interrupt::raise(interrupt);
     }
 }
 

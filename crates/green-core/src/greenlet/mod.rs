@@ -8,6 +8,7 @@
 //! [`Greenlet<T>`] is `Send` and `Sync` exactly when `T` is `Send`.
 
 mod builder;
+mod home;
 mod join;
 mod kill;
 mod link;
@@ -21,17 +22,20 @@ mod switch;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Elapsed, Failure};
 use crate::sched::control::{Control, State};
-use crate::sched::record::{ControlRef, Owner};
+use crate::sched::record::{AnyOwner, ControlRef, Owner};
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
 use packet::Packet;
 
 pub use builder::Builder;
+pub(crate) use home::{Home, Left};
 pub use join::{JoinAll, joinall, joinall_raise, joinall_timeout};
+pub(crate) use kill::die_if_asked;
 pub use kill::{killall, killall_nowait, killall_timeout};
 pub use link::LinkId;
 pub use raw::{RawGreenlet, getcurrent, spawn_raw};
@@ -90,12 +94,13 @@ impl<T> Greenlet<T> {
 
     /// Whether it has ended, or will end without running.
     pub fn dead(&self) -> bool {
-        self.control().is_dead()
+        self.control().is_dead() || self.record.has_ended()
     }
 
     /// Whether it has ended.
     pub fn ready(&self) -> bool {
-        self.control().is_finished()
+        // One that is just ending has left its groups already, and is not marked yet.
+        self.control().is_finished() || self.record.has_ended()
     }
 
     /// Whether it has ended without a failure; being killed is not one.
@@ -187,9 +192,17 @@ impl<T> Greenlet<T> {
         self.record.control()
     }
 
-    /// Waits until it has ended; false if the deadline passed first.
-    pub(crate) fn wait_until(&self, deadline: Deadline) -> bool {
-        self.record.wait(deadline, Mode::Interruptible)
+    /// It without the type of its result.
+    pub(crate) fn erase(&self) -> AnyOwner
+    where
+        T: Send + 'static,
+    {
+        self.record.erase()
+    }
+
+    /// Makes it leave `home` when it ends; false if it has ended.
+    pub(crate) fn add_home(&self, home: Arc<dyn Home>) -> bool {
+        self.record.add_home(home)
     }
 
     /// Who it is, without its result.

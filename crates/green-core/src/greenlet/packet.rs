@@ -1,7 +1,10 @@
 //! What a green thread leaves behind: its result, and who waits for it.
 
-use super::Greenlet;
+use std::sync::Arc;
+
+use super::home::{Gone, Home, Homes};
 use super::link::{Callback, Link, LinkId, Links, Place, Step};
+use super::{Greenlet, kill};
 use crate::error::Failure;
 use crate::interrupt::{self, OrRaise};
 use crate::sched::WaitFor;
@@ -22,6 +25,8 @@ struct Inner<T> {
     outcome: Outcome<T>,
     /// What is to happen at the end. Boxed, because most have none; never empty.
     links: Option<Box<Links<T>>>,
+    /// What it is a member of.
+    homes: Homes,
     /// Who waits for the end, or for the value to be back.
     waiting: WaitQueue,
 }
@@ -61,6 +66,7 @@ impl<T> Packet<T> {
             inner: Monitor::new(Inner {
                 outcome: Outcome::Running,
                 links: None,
+                homes: Homes::None,
                 waiting: WaitQueue::new(),
             }),
         }
@@ -84,14 +90,18 @@ impl<T> Packet<T> {
         // Before anybody can know of the end: who has joined it does not find it listed.
         Registry::remove(control);
         let mut first = None;
+        let mut gone = Gone::Nowhere;
         record.inner.notify_before(
             |inner| &mut inner.waiting,
             |inner| {
                 inner.outcome = outcome;
+                gone = std::mem::take(&mut inner.homes).leave(control.id());
+                // Last: who sees only this finds the rest done.
                 control.finish();
                 inner.next_link(Place::Here, successful, &mut first)
             },
         );
+        gone.wake();
         if let Some(first) = first {
             Self::serve(record, first, successful);
         }
@@ -154,6 +164,11 @@ impl<T> Packet<T> {
         Ok(value)
     }
 
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        !self.inner.lock().is_running()
+    }
+
     /// Whether it ended with a value, or was killed.
     pub(super) fn is_successful(&self) -> bool {
         self.inner.lock().is_successful()
@@ -183,6 +198,16 @@ impl<T> Packet<T> {
     pub(super) fn unwatch(&self, watcher: &Watcher) {
         let removed = self.change_links(|links| links.unwatch(watcher));
         drop(removed);
+    }
+
+    /// Makes it leave `home` when it ends; false if it has ended.
+    pub(super) fn add_home(&self, home: Arc<dyn Home>) -> bool {
+        let mut inner = self.inner.lock();
+        let is_running = inner.is_running();
+        if is_running {
+            inner.homes.add(home);
+        }
+        is_running
     }
 
     /// Adds a link to `greenlet`, whose packet this is.
@@ -291,6 +316,22 @@ impl<T: 'static> Payload for Packet<T> {
         if !record.control().is_finished() {
             Self::publish(record, Err(failure));
         }
+    }
+
+    fn kill(record: &Owner<Self>) {
+        kill::kill(record);
+    }
+
+    fn join(&self, deadline: Deadline) -> bool {
+        self.wait(deadline, Mode::Interruptible)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended()
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.failure()
     }
 }
 

@@ -7,10 +7,10 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::members::{Members, NotInserted};
+use super::members::Members;
 use super::{IMap, Member, NotTaken, Order, Slots, Start, Workers, inline};
 use crate::error::Failure;
-use crate::greenlet::{Greenlet, getcurrent, spawn_prepared};
+use crate::greenlet::{Greenlet, Home, Left, die_if_asked, getcurrent, spawn_prepared};
 use crate::time::deadline::Deadline;
 
 /// A set of green threads, of any result types, which leave it when they end. Clones are handles to the same one.
@@ -32,14 +32,12 @@ use crate::time::deadline::Deadline;
 /// ```
 #[derive(Clone)]
 pub struct Group {
-    shared: Arc<Shared>,
+    /// Counts the members, and those that are being made.
+    places: Arc<Places>,
 }
 
-struct Shared {
-    /// Counts the members, and those that are being made.
-    slots: Slots,
-    members: Members,
-}
+/// The places of a group, and who is in them.
+type Places = Slots<Members>;
 
 impl Group {
     /// An empty group.
@@ -49,10 +47,7 @@ impl Group {
 
     pub(super) fn with_size(size: Option<usize>) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                slots: Slots::new(size),
-                members: Members::new(),
-            }),
+            places: Arc::new(Slots::with_members(size, Members::default())),
         }
     }
 
@@ -87,8 +82,7 @@ impl Group {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let taken = self.shared.slots.try_take();
-        self.start_taken(Location::caller(), f, taken, |_| ())
+        self.start_taken(Location::caller(), f, self.try_place(), |_| ())
     }
 
     /// As [`Group::spawn`], waiting at most `timeout`.
@@ -129,7 +123,7 @@ impl Group {
         if self.contains(greenlet) {
             return Ok(());
         }
-        self.add_taken(greenlet, self.shared.slots.try_take())
+        self.add_taken(greenlet, self.try_place())
     }
 
     /// As [`Group::add`], waiting at most `timeout`.
@@ -147,21 +141,17 @@ impl Group {
 
     /// Lets a green thread go, which lives on; true if it was a member.
     pub fn discard<T>(&self, greenlet: &Greenlet<T>) -> bool {
-        let was_member = self.shared.members.discard(greenlet.id());
-        if was_member {
-            self.shared.slots.give_back();
-        }
-        was_member
+        self.places.remove(greenlet.id())
     }
 
     /// Whether the green thread is a member.
     pub fn contains<T>(&self, greenlet: &Greenlet<T>) -> bool {
-        self.shared.members.contains(greenlet.id())
+        self.has(greenlet.id())
     }
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        self.shared.slots.taken()
+        self.places.taken()
     }
 
     /// Whether there is no member.
@@ -171,13 +161,13 @@ impl Group {
 
     /// The members, in the order in which they were made.
     pub fn members(&self) -> Vec<Member> {
-        self.shared.members.all()
+        self.places.lock().members.all()
     }
 
     /// Whether there is no room for another member.
     #[doc(alias = "full")]
     pub fn is_full(&self) -> bool {
-        self.shared.slots.free() == Some(0)
+        self.places.free() == Some(0)
     }
 
     /// Waits until there is room for another member, without taking it; how much room there is then.
@@ -188,25 +178,24 @@ impl Group {
     ///
     /// Parks the caller; a cancellation point.
     pub fn wait_available(&self) -> usize {
-        self.shared.slots.wait_available(Deadline::Never)
+        self.places.wait_available(Deadline::Never)
     }
 
     /// As [`Group::wait_available`], waiting at most `timeout`; 0 if there was no room in time.
     pub fn wait_available_timeout(&self, timeout: Duration) -> usize {
-        self.shared.slots.wait_available(Deadline::after(timeout))
+        self.places.wait_available(Deadline::after(timeout))
     }
 
     /// Admits nobody any more. Who waits to get in is refused; the members live on.
     ///
     /// gevent has no such thing: there, who waits in `spawn` gets in while `kill` empties the pool.
     pub fn close(&self) {
-        self.shared.members.close();
-        self.shared.slots.close();
+        self.places.close();
     }
 
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
-        self.shared.slots.is_closed()
+        self.places.is_closed()
     }
 
     /// Waits until the group is empty, or was at some moment since the call: it may have new members already.
@@ -215,12 +204,12 @@ impl Group {
     ///
     /// Parks the caller; a cancellation point. A member that waits for its own group waits for itself.
     pub fn join(&self) {
-        self.shared.slots.join(Deadline::Never);
+        self.places.join(Deadline::Never);
     }
 
     /// As [`Group::join`], waiting at most `timeout`; true if the group was empty.
     pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.shared.slots.join(Deadline::after(timeout))
+        self.places.join(Deadline::after(timeout))
     }
 
     /// As [`Group::join`]; then looks whether one of those failed that were members at the call. Being killed is not a
@@ -269,7 +258,7 @@ impl Group {
     ///
     /// As [`Group::kill`].
     pub fn kill_nowait(&self) {
-        let asked = self.shared.members.ask_all();
+        let asked = self.places.lock().members.ask_all();
         // First those that have not started, so that one that dies cannot let another start.
         for member in asked.iter().filter(|member| !member.is_started()) {
             member.kill_nowait();
@@ -303,7 +292,7 @@ impl Group {
     ///
     /// As [`Group::killone`].
     pub fn killone_nowait<T>(&self, greenlet: &Greenlet<T>) {
-        if let Some(member) = self.shared.members.ask(greenlet.id()) {
+        if let Some(member) = self.ask(greenlet.id()) {
             member.kill_nowait();
         }
     }
@@ -325,7 +314,7 @@ impl Group {
         T: Send + 'static,
     {
         let site = Location::caller();
-        if getcurrent().is_some_and(|me| self.shared.members.contains(me.id())) {
+        if getcurrent().is_some_and(|me| self.has(me.id())) {
             return inline(f);
         }
         let mut workers = Workers::new();
@@ -346,8 +335,7 @@ impl Group {
         T: Send + 'static,
     {
         let site = Location::caller();
-        let taken = self.shared.slots.try_take();
-        match self.start_taken(site, f, taken, |_| ()) {
+        match self.start_taken(site, f, self.try_place(), |_| ()) {
             Ok(greenlet) => greenlet,
             Err(Refused::Closed(f)) => killed(site, f),
             Err(Refused::Full(f)) => {
@@ -480,33 +468,53 @@ impl Group {
 }
 
 impl Group {
-    pub(crate) fn slots(&self) -> &Slots {
-        &self.shared.slots
+    pub(super) fn places(&self) -> &Places {
+        &self.places
     }
 
-    /// As [`Group::start`], in a place that was taken, if it was.
+    pub(crate) fn join_until(&self, deadline: Deadline) -> bool {
+        self.places.join(deadline)
+    }
+
+    fn has(&self, id: NonZeroU64) -> bool {
+        self.places.lock().members.contains(id)
+    }
+
+    /// Marks a member as asked to die; `None` if it is none, or has been asked.
+    fn ask(&self, id: NonZeroU64) -> Option<Member> {
+        self.places.lock().members.ask(id)
+    }
+
+    /// Takes a place for a member to come, waiting while the group is full.
+    fn place(&self, deadline: Deadline) -> Result<Place<'_>, NotTaken> {
+        let taken = self.places.take(deadline, Members::times_asked);
+        taken.map(|times_asked| Place::new(&self.places, times_asked))
+    }
+
+    fn try_place(&self) -> Result<Place<'_>, NotTaken> {
+        let taken = self.places.try_take(Members::times_asked);
+        taken.map(|times_asked| Place::new(&self.places, times_asked))
+    }
+
+    /// As [`Group::start`], in a place, if there is one.
     fn start_taken<F, T>(
         &self,
         site: &'static Location<'static>,
         f: F,
-        taken: Result<(), NotTaken>,
+        place: Result<Place<'_>, NotTaken>,
         prepare: impl FnOnce(&Greenlet<T>),
     ) -> Result<Greenlet<T>, Refused<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let place = match taken {
-            Ok(()) => Place(Some(&self.shared.slots)),
+        let place = match place {
+            Ok(place) => place,
             Err(NotTaken::Full) => return Err(Refused::Full(f)),
             Err(NotTaken::Closed) => return Err(Refused::Closed(f)),
         };
         Ok(spawn_prepared(site, f, |greenlet| {
-            // The first link: who joins it later finds its place free.
-            if self.insert(greenlet, place).is_err() {
-                // Closed meanwhile.
-                greenlet.kill_nowait();
-            }
+            self.insert(greenlet, place);
             prepare(greenlet);
         }))
     }
@@ -519,49 +527,43 @@ impl Group {
         if self.contains(greenlet) {
             return Ok(());
         }
-        self.add_taken(greenlet, self.shared.slots.take(deadline))
+        self.add_taken(greenlet, self.place(deadline))
     }
 
     fn add_taken<T: Send + 'static>(
         &self,
         greenlet: &Greenlet<T>,
-        taken: Result<(), NotTaken>,
+        place: Result<Place<'_>, NotTaken>,
     ) -> Result<(), Refused<()>> {
-        let place = match taken {
-            Ok(()) => Place(Some(&self.shared.slots)),
+        match place {
+            Ok(place) => self.insert(greenlet, place),
             Err(NotTaken::Full) => return Err(Refused::Full(())),
             Err(NotTaken::Closed) => return Err(Refused::Closed(())),
-        };
-        match self.insert(greenlet, place) {
-            Ok(()) | Err(NotInserted::Present) => {}
-            Err(NotInserted::Closed) => return Err(Refused::Closed(())),
-        }
-        if greenlet.ready() {
-            // Its link may have come too early to take it out.
-            self.shared.remove(greenlet.id());
         }
         Ok(())
     }
 
-    /// Gives `greenlet` the place, until it ends.
-    fn insert<T: Send + 'static>(
-        &self,
-        greenlet: &Greenlet<T>,
-        place: Place<'_>,
-    ) -> Result<(), NotInserted> {
-        let shared = Arc::clone(&self.shared);
-        let link = greenlet.rawlink(move |greenlet| shared.remove(greenlet.id()));
-        let inserted = self.shared.members.insert(greenlet, link);
-        match inserted {
-            Ok(()) => place.keep(),
-            Err(_) => _ = greenlet.unlink(link),
+    /// Gives `greenlet` the place, until it ends; unless it has one.
+    fn insert<T: Send + 'static>(&self, greenlet: &Greenlet<T>, place: Place<'_>) {
+        let member = Member::new(greenlet.erase());
+        // Which one is refused is not dropped under the lock.
+        let inserted = self.places.lock().members.insert(member, place.times_asked);
+        let Ok(missed_to_die) = inserted else {
+            return;
+        };
+        place.keep();
+        if !greenlet.add_home(Arc::clone(&self.places) as Arc<dyn Home>) {
+            // It had ended before.
+            self.places.remove(greenlet.id());
         }
-        inserted
+        if missed_to_die {
+            greenlet.kill_nowait();
+        }
     }
 
     fn join_and_raise(&self, deadline: Deadline) -> Result<bool, Failure> {
         let members = self.members();
-        let joined = self.shared.slots.join(deadline);
+        let joined = self.places.join(deadline);
         match members.iter().find_map(Member::exception) {
             Some(failure) => Err(failure),
             None => Ok(joined),
@@ -569,11 +571,10 @@ impl Group {
     }
 
     fn kill_until(&self, deadline: Deadline) -> bool {
-        let slots = &self.shared.slots;
-        let at_call = slots.times_empty();
+        let at_call = self.places.times_empty();
         loop {
             // Who gets in after the group was empty is not meant.
-            if slots.times_empty() != at_call {
+            if self.places.times_empty() != at_call {
                 return true;
             }
             self.kill_nowait();
@@ -588,7 +589,7 @@ impl Group {
     }
 
     fn killone_until<T>(&self, greenlet: &Greenlet<T>, deadline: Deadline) -> bool {
-        let Some(member) = self.shared.members.ask(greenlet.id()) else {
+        let Some(member) = self.ask(greenlet.id()) else {
             return greenlet.ready();
         };
         member.kill_nowait();
@@ -599,15 +600,10 @@ impl Group {
     fn see_end(&self, member: &Member, deadline: Deadline) -> bool {
         if getcurrent().is_some_and(|me| me.id() == member.id()) {
             // Nobody waits for itself.
-            member.kill_self();
+            die_if_asked();
             return false;
         }
-        let ended = member.wait_until(deadline);
-        if ended {
-            // Not all links may have been served.
-            self.shared.remove(member.id());
-        }
-        ended
+        member.wait_until(deadline)
     }
 }
 
@@ -623,33 +619,66 @@ impl Start for Group {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.start_taken(site, f, self.shared.slots.take(deadline), prepare)
+        self.start_taken(site, f, self.place(deadline), prepare)
     }
 }
 
-impl Shared {
-    /// Takes out a member that has ended.
-    fn remove(&self, id: NonZeroU64) {
-        if self.members.remove(id) {
-            self.slots.give_back();
+impl Places {
+    /// Takes a member out; true if it was there.
+    fn remove(&self, id: NonZeroU64) -> bool {
+        let mut state = self.lock();
+        let Some(member) = state.members.remove(id) else {
+            return false;
+        };
+        let left = state.give_back();
+        drop(state);
+        drop(member);
+        self.wake(left);
+        true
+    }
+}
+
+/// A member ends.
+impl Home for Places {
+    fn leave(&self, id: NonZeroU64) -> Left {
+        let mut state = self.lock_inside();
+        // Dropped under locks: it is not the last handle, the caller has another.
+        match state.members.remove(id) {
+            Some(_) => state.give_back(),
+            None => Left::default(),
         }
     }
+
+    fn wake(&self, left: Left) {
+        self.wake(left);
+    }
 }
 
-/// A place that was taken; given back when it is dropped.
-struct Place<'a>(Option<&'a Slots>);
+/// A place that was taken for a member to come; given back when it is dropped.
+struct Place<'a> {
+    places: Option<&'a Places>,
+    /// How often all members had been asked to die when it was taken: who comes into it missed the later times.
+    times_asked: u64,
+}
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    fn new(places: &'a Places, times_asked: u64) -> Self {
+        Self {
+            places: Some(places),
+            times_asked,
+        }
+    }
+
     /// Leaves it to a member.
     fn keep(mut self) {
-        self.0 = None;
+        self.places = None;
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(slots) = self.0 {
-            slots.give_back();
+        if let Some(places) = self.places {
+            places.give_back();
         }
     }
 }

@@ -7,38 +7,38 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::error::Failure;
-use crate::greenlet::{Greenlet, LinkId};
 use crate::sched::control::{Control, State};
+use crate::sched::record::AnyOwner;
 use crate::time::deadline::Deadline;
-use crate::waitq::Monitor;
 
 /// A green thread of a group, whatever its result is.
 #[derive(Clone)]
-pub struct Member(Box<dyn Handle>);
+pub struct Member(AnyOwner);
 
 impl Member {
-    fn new<T: Send + 'static>(greenlet: &Greenlet<T>) -> Self {
-        Self(Box::new(greenlet.clone()))
+    pub(super) fn new(greenlet: AnyOwner) -> Self {
+        Self(greenlet)
     }
 
     /// Its number, unique in the process.
     pub fn id(&self) -> NonZeroU64 {
-        self.0.control().id()
+        self.control().id()
     }
 
     /// Its name, if the builder gave one.
     pub fn name(&self) -> Option<&str> {
-        self.0.control().name()
+        self.control().name()
     }
 
     /// Whether it has ended.
     pub fn ready(&self) -> bool {
-        self.0.control().is_finished()
+        self.control().is_finished() || self.0.payload().has_ended()
     }
 
     /// Its failure, if it has ended with one; being killed is not one.
     pub fn exception(&self) -> Option<Failure> {
-        self.0.exception()
+        let failure = self.0.payload().failure()?;
+        (!matches!(failure, Failure::Killed)).then_some(failure)
     }
 
     /// Waits until it has ended, however it ends.
@@ -61,21 +61,20 @@ impl Member {
     ///
     /// Under `panic = "abort"`, if it has started.
     pub fn kill_nowait(&self) {
-        self.0.kill_nowait();
+        self.0.kill();
     }
 
     pub(super) fn wait_until(&self, deadline: Deadline) -> bool {
-        self.0.wait_until(deadline)
-    }
-
-    /// Unwinds the caller, which this is; or only asks, if that is deferred.
-    pub(super) fn kill_self(&self) {
-        self.0.kill_self();
+        self.0.payload().join(deadline)
     }
 
     /// Whether its closure has run.
     pub(super) fn is_started(&self) -> bool {
-        self.0.control().state() != State::New
+        self.control().state() != State::New
+    }
+
+    fn control(&self) -> &Control {
+        self.0.control()
     }
 }
 
@@ -89,159 +88,70 @@ impl fmt::Debug for Member {
     }
 }
 
-/// A handle whose result type is not known.
-trait Handle: Send + Sync {
-    fn control(&self) -> &Control;
-    fn exception(&self) -> Option<Failure>;
-    fn wait_until(&self, deadline: Deadline) -> bool;
-    fn kill_nowait(&self);
-    fn kill_self(&self);
-    fn unlink(&self, link: LinkId);
-    fn boxed(&self) -> Box<dyn Handle>;
-}
-
-impl<T: Send + 'static> Handle for Greenlet<T> {
-    fn control(&self) -> &Control {
-        self.control()
-    }
-
-    fn exception(&self) -> Option<Failure> {
-        self.exception()
-    }
-
-    fn wait_until(&self, deadline: Deadline) -> bool {
-        self.wait_until(deadline)
-    }
-
-    fn kill_nowait(&self) {
-        self.kill_nowait();
-    }
-
-    fn kill_self(&self) {
-        self.kill();
-    }
-
-    fn unlink(&self, link: LinkId) {
-        self.unlink(link);
-    }
-
-    fn boxed(&self) -> Box<dyn Handle> {
-        Box::new(self.clone())
-    }
-}
-
-impl Clone for Box<dyn Handle> {
-    fn clone(&self) -> Self {
-        (**self).boxed()
-    }
-}
-
-/// See the module documentation.
+/// See the module documentation. Part of the state of the group's places.
+#[derive(Default)]
 pub(super) struct Members {
-    inner: Monitor<Inner>,
-}
-
-struct Inner {
-    members: HashMap<NonZeroU64, Entry, BuildHasherDefault<IdHasher>>,
-    /// Whether nobody may come any more.
-    closed: bool,
+    all: HashMap<NonZeroU64, Entry, BuildHasherDefault<IdHasher>>,
+    /// How often all of them were asked to die.
+    times_asked: u64,
 }
 
 struct Entry {
     member: Member,
-    /// What takes it out when it ends.
-    link: LinkId,
     /// Whether the group has asked it to die.
     dying: bool,
 }
 
 impl Members {
-    pub(super) fn new() -> Self {
-        Self {
-            inner: Monitor::new(Inner {
-                members: HashMap::default(),
-                closed: false,
-            }),
-        }
-    }
-
-    /// Adds `greenlet`, which is taken out by `link`.
-    ///
-    /// # Errors
-    ///
-    /// It is a member already, or nobody may come any more.
-    pub(super) fn insert<T: Send + 'static>(
-        &self,
-        greenlet: &Greenlet<T>,
-        link: LinkId,
-    ) -> Result<(), NotInserted> {
-        let entry = Entry {
-            member: Member::new(greenlet),
-            link,
-            dying: false,
-        };
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            return Err(NotInserted::Closed);
-        }
-        if inner.members.contains_key(&greenlet.id()) {
-            return Err(NotInserted::Present);
-        }
-        inner.members.insert(greenlet.id(), entry);
-        Ok(())
+    pub(super) fn times_asked(&self) -> u64 {
+        self.times_asked
     }
 
     pub(super) fn contains(&self, id: NonZeroU64) -> bool {
-        self.inner.lock().members.contains_key(&id)
+        self.all.contains_key(&id)
     }
 
-    /// Takes one out; true if it was there.
-    pub(super) fn remove(&self, id: NonZeroU64) -> bool {
-        let entry = self.inner.lock().members.remove(&id);
-        entry.is_some()
+    /// Adds a member that has been on its way since all were asked to die for the last of `times_asked` times. Returned is
+    /// whether it missed to be asked.
+    ///
+    /// # Errors
+    ///
+    /// It is a member already.
+    pub(super) fn insert(&mut self, member: Member, times_asked: u64) -> Result<bool, Member> {
+        if self.contains(member.id()) {
+            return Err(member);
+        }
+        let dying = times_asked != self.times_asked;
+        self.all.insert(member.id(), Entry { member, dying });
+        Ok(dying)
     }
 
-    /// Takes one out that may not have ended; true if it was there.
-    pub(super) fn discard(&self, id: NonZeroU64) -> bool {
-        let entry = self.inner.lock().members.remove(&id);
-        let Some(entry) = entry else {
-            return false;
-        };
-        entry.member.0.unlink(entry.link);
-        true
-    }
-
-    /// From now on nobody may come.
-    pub(super) fn close(&self) {
-        self.inner.lock().closed = true;
+    /// Takes one out.
+    pub(super) fn remove(&mut self, id: NonZeroU64) -> Option<Member> {
+        self.all.remove(&id).map(|entry| entry.member)
     }
 
     /// Marks one as asked to die; `None` if it is not here, or has been asked.
-    pub(super) fn ask(&self, id: NonZeroU64) -> Option<Member> {
-        let mut inner = self.inner.lock();
-        let entry = inner.members.get_mut(&id)?;
-        (!std::mem::replace(&mut entry.dying, true)).then(|| entry.member.clone())
+    pub(super) fn ask(&mut self, id: NonZeroU64) -> Option<Member> {
+        self.all.get_mut(&id)?.ask()
     }
 
-    /// Marks all as asked to die; returns those that have not been asked before.
-    pub(super) fn ask_all(&self) -> Vec<Member> {
-        let mut inner = self.inner.lock();
-        let asked = inner.members.values_mut().filter_map(|entry| {
-            (!std::mem::replace(&mut entry.dying, true)).then(|| entry.member.clone())
-        });
-        sorted(asked.collect())
+    /// Marks all as asked to die, also those that are on their way; returns those that have not been asked before.
+    pub(super) fn ask_all(&mut self) -> Vec<Member> {
+        self.times_asked += 1;
+        sorted(self.all.values_mut().filter_map(Entry::ask).collect())
     }
 
     /// All of them, in the order in which they were made.
     pub(super) fn all(&self) -> Vec<Member> {
-        let inner = self.inner.lock();
-        sorted(
-            inner
-                .members
-                .values()
-                .map(|entry| entry.member.clone())
-                .collect(),
-        )
+        let members = self.all.values().map(|entry| entry.member.clone());
+        sorted(members.collect())
+    }
+}
+
+impl Entry {
+    fn ask(&mut self) -> Option<Member> {
+        (!std::mem::replace(&mut self.dying, true)).then(|| self.member.clone())
     }
 }
 
@@ -252,17 +162,10 @@ fn sorted(mut members: Vec<Member>) -> Vec<Member> {
 
 impl fmt::Debug for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Members").finish_non_exhaustive()
+        f.debug_struct("Members")
+            .field("count", &self.all.len())
+            .finish_non_exhaustive()
     }
-}
-
-/// Why a green thread was not added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotInserted {
-    /// It is a member already.
-    Present,
-    /// Nobody may come any more.
-    Closed,
 }
 
 /// Puts green threads that were made one after the other side by side, so that a crowd that comes and goes in order walks

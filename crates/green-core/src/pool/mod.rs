@@ -5,9 +5,9 @@
 //!
 //! # Parts
 //!
-//! `slots` counts the places and has the only waits; `members` is the set; a member leaves it by a raw link, which is
-//! the first of its links, so that whoever has joined it finds its place free. `map` holds what `map` and the threadpool
-//! share.
+//! `slots` counts the places and has the only waits; `members` is the set, in the same critical section. A green thread
+//! leaves its groups where its end is published, so that whoever has joined it finds its place free. `map` holds what
+//! `map` and the threadpool share.
 
 mod group;
 mod imap;
@@ -54,12 +54,12 @@ impl Pool {
 
     /// How many members there may be; `None` for any number.
     pub fn size(&self) -> Option<usize> {
-        self.0.slots().size()
+        self.0.places().size()
     }
 
     /// How many members there is room for; `None` for any number. With several hubs that may have changed already.
     pub fn free_count(&self) -> Option<usize> {
-        self.0.slots().free()
+        self.0.places().free()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Counted places: how many may be in a pool at once, who waits for a place, and who waits until all are free.
 //!
-//! Groups count their members with it, thread pools their tasks.
+//! Groups count their members with it, and keep them in its state; thread pools count their tasks.
 //!
 //! # Invariants
 //!
@@ -11,18 +11,23 @@
 
 use std::fmt;
 
+use crate::greenlet::Left;
 use crate::interrupt::OrRaise;
+use crate::primitive::MutexGuard;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
 use crate::waitq::{Monitor, Wait, WaitQueue, wake};
 
 /// See the module documentation.
-pub(crate) struct Slots {
-    state: Monitor<State>,
+pub(crate) struct Slots<M = ()> {
+    state: Monitor<State<M>>,
 }
 
+/// What a [`Slots`] guards.
 #[derive(Debug)]
-struct State {
+pub(crate) struct State<M> {
+    /// Who is in the places, if that is known.
+    pub(super) members: M,
     /// How many there are; `None` for any number.
     size: Option<usize>,
     taken: usize,
@@ -49,8 +54,15 @@ pub(crate) enum NotTaken {
 
 impl Slots {
     pub(crate) const fn new(size: Option<usize>) -> Self {
+        Self::with_members(size, ())
+    }
+}
+
+impl<M> Slots<M> {
+    pub(super) const fn with_members(size: Option<usize>, members: M) -> Self {
         Self {
             state: Monitor::new(State {
+                members,
                 size,
                 taken: 0,
                 closed: false,
@@ -62,46 +74,62 @@ impl Slots {
         }
     }
 
-    /// Takes a place, waiting while there is none.
+    /// Takes a place, waiting while there is none; returns what `read` sees of the members at that moment.
     ///
     /// # Errors
     ///
     /// There was none in time, or no more may be taken.
-    pub(crate) fn take(&self, deadline: Deadline) -> Result<(), NotTaken> {
+    pub(crate) fn take<R>(
+        &self,
+        deadline: Deadline,
+        read: impl Fn(&M) -> R,
+    ) -> Result<R, NotTaken> {
         let wait = Wait::new(WaitFor::Semaphore, deadline);
         let taken = self
             .state
-            .wait(wait, |state| &mut state.taking, State::take);
+            .wait(wait, |state| &mut state.taking, |state| state.take(&read));
         taken.or_raise().unwrap_or(Err(NotTaken::Full))
     }
 
-    /// Takes a place if there is one.
+    /// Takes a place if there is one; as [`take`](Self::take).
     ///
     /// # Errors
     ///
     /// There is none, or no more may be taken.
-    pub(crate) fn try_take(&self) -> Result<(), NotTaken> {
-        self.state.lock().take().unwrap_or(Err(NotTaken::Full))
+    pub(crate) fn try_take<R>(&self, read: impl Fn(&M) -> R) -> Result<R, NotTaken> {
+        let taken = self.state.lock().take(&read);
+        taken.unwrap_or(Err(NotTaken::Full))
     }
 
     /// Gives a place back.
     pub(crate) fn give_back(&self) {
-        let mut state = self.state.lock();
-        state.taken -= 1;
-        let next = state.wake_for_free();
-        let is_empty = state.taken == 0;
-        state.times_empty += u64::from(is_empty);
-        let joining = is_empty && !state.joining.is_empty();
-        let watching = !state.watching.is_empty();
-        drop(state);
+        let left = self.state.lock().give_back();
+        self.wake(left);
+    }
+
+    /// Wakes who was waiting for a place that was given back.
+    #[inline]
+    pub(super) fn wake(&self, left: Left) {
         // Those who saw it empty come before whoever fills it again.
-        if joining {
+        if left.joined {
             self.state.notify_all(|state| &mut state.joining, |_| ());
         }
-        wake(next);
-        if watching {
+        wake(left.next);
+        if left.watched {
             self.state.notify_all(|state| &mut state.watching, |_| ());
         }
+    }
+
+    /// Reaches the members.
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<M>> {
+        self.state.lock()
+    }
+
+    /// The same inside another critical section.
+    #[inline]
+    pub(super) fn lock_inside(&self) -> MutexGuard<'_, State<M>> {
+        self.state.lock_inside()
     }
 
     /// Waits until no place is taken, or was none at some moment since the call; false if the deadline passed first.
@@ -176,9 +204,9 @@ impl Slots {
     }
 }
 
-impl State {
+impl<M> State<M> {
     #[inline]
-    fn take(&mut self) -> Option<Result<(), NotTaken>> {
+    fn take<R>(&mut self, read: impl Fn(&M) -> R) -> Option<Result<R, NotTaken>> {
         if self.closed {
             return Some(Err(NotTaken::Closed));
         }
@@ -186,7 +214,20 @@ impl State {
             return None;
         }
         self.taken += 1;
-        Some(Ok(()))
+        Some(Ok(read(&self.members)))
+    }
+
+    /// Gives a place back; returns whom to wake.
+    #[inline]
+    pub(super) fn give_back(&mut self) -> Left {
+        self.taken -= 1;
+        let is_empty = self.taken == 0;
+        self.times_empty += u64::from(is_empty);
+        Left {
+            next: self.wake_for_free(),
+            joined: is_empty && !self.joining.is_empty(),
+            watched: !self.watching.is_empty(),
+        }
     }
 
     #[inline]
@@ -204,7 +245,7 @@ impl State {
     }
 }
 
-impl fmt::Debug for Slots {
+impl<M> fmt::Debug for Slots<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slots")
             .field("size", &self.size())

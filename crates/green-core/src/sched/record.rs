@@ -5,6 +5,7 @@
 //! │ counts, table, Control       │ the result, who waits  │ the closure, until run │
 //! └──────────────────────────────┴────────────────────────┴────────────────────────┘
 //!   ControlRef: any OS thread      Owner<P>: handles        Runner: the queues, then the carrier
+//!                                  AnyOwner: handles whose P is not known
 //! ```
 //!
 //! The control block may be reached and released by anybody (registry, killers, dumps), the payload only by
@@ -15,7 +16,7 @@
 //! # Invariants
 //!
 //! 1. The memory is freed by whoever takes the references to 0; all owners together count as one reference.
-//! 2. The payload is dropped, once, by whoever takes the owners to 0. Who has an `Owner`, a `Runner` or a
+//! 2. The payload is dropped, once, by whoever takes the owners to 0. Who has an `Owner`, an `AnyOwner`, a `Runner` or a
 //!    `Running` is counted as an owner; the latter two also as a reference.
 //! 3. The body is moved out or dropped, once, by the one `Runner`. After that nobody touches it. A record that was made
 //!    unstarted has no runner at first: whoever takes its control block out of that state, once, has the body, to make
@@ -24,6 +25,7 @@
 //!    one to its header. It is made from the whole allocation, so it may be used for all of it.
 //! 5. A `Runner` that may be handed to another OS thread was made by [`new`] or [`new_unstarted`] with a body and a
 //!    payload that allow it, which the record's table remembers.
+//! 6. An `AnyOwner` is made from an `Owner` that may be shared with, and sent to, any OS thread.
 //!
 //! # Memory ordering
 //!
@@ -43,6 +45,7 @@ use super::control::{Control, State};
 use super::memory;
 use super::registry::Registry;
 use crate::error::Failure;
+use crate::time::deadline::Deadline;
 
 /// What a green thread runs: a closure that is given its own record.
 pub(crate) trait Body<P>: FnOnce(&Owner<P>) + 'static {}
@@ -55,6 +58,20 @@ pub(crate) trait Payload: 'static {
     fn failed(record: &Owner<Self>, failure: Failure)
     where
         Self: Sized;
+
+    /// Asks the green thread whose record this is to die.
+    fn kill(record: &Owner<Self>)
+    where
+        Self: Sized;
+
+    /// Waits until it has ended; false if the deadline passed first.
+    fn join(&self, deadline: Deadline) -> bool;
+
+    /// Whether it has ended.
+    fn has_ended(&self) -> bool;
+
+    /// Its failure, if it ended with one.
+    fn failure(&self) -> Option<Failure>;
 }
 
 /// The start of every record.
@@ -90,6 +107,10 @@ struct Table {
     drop_body: unsafe fn(NonNull<Header>),
     /// Tells the payload that there is no end to come.
     failed: unsafe fn(NonNull<Header>, Failure),
+    /// Asks the green thread to die.
+    kill: unsafe fn(NonNull<Header>),
+    /// Where the payload is.
+    payload: unsafe fn(NonNull<Header>) -> NonNull<dyn Payload>,
     /// Drops the payload.
     drop_payload: unsafe fn(NonNull<Header>),
     /// Of the whole record.
@@ -104,6 +125,8 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
         run: Self::run,
         drop_body: Self::drop_body,
         failed: Self::failed,
+        kill: Self::kill,
+        payload: Self::payload,
         drop_payload: Self::drop_payload,
         layout: Layout::new::<Self>(),
         sendable: false,
@@ -163,6 +186,24 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
         // SAFETY: by the caller.
         let owner = unsafe { Self::borrow(header) };
         P::failed(&owner, failure);
+    }
+
+    /// # Safety
+    ///
+    /// As [`Record::failed`].
+    unsafe fn kill(header: NonNull<Header>) {
+        // SAFETY: by the caller.
+        let owner = unsafe { Self::borrow(header) };
+        P::kill(&owner);
+    }
+
+    /// # Safety
+    ///
+    /// As [`Record::failed`]; the payload may be used for as long as the caller is counted.
+    unsafe fn payload(header: NonNull<Header>) -> NonNull<dyn Payload> {
+        // SAFETY: a record of this type, by the caller; alive, because the caller is counted.
+        let inner = unsafe { header.cast::<Inner<P>>().as_ref() };
+        NonNull::from_ref(&*inner.payload)
     }
 
     /// # Safety
@@ -397,6 +438,71 @@ impl<P> Drop for Owner<P> {
     fn drop(&mut self) {
         // SAFETY: this one is counted, and goes.
         unsafe { release(self.inner.cast(), OWNER) };
+    }
+}
+
+impl<P: Send + Sync> Owner<P> {
+    /// One more owner, which forgets the payload's type.
+    pub(crate) fn erase(&self) -> AnyOwner {
+        AnyOwner(ManuallyDrop::new(self.clone()).inner.cast())
+    }
+}
+
+/// An [`Owner`] of a payload whose type is not known.
+pub(crate) struct AnyOwner(NonNull<Header>);
+
+// SAFETY: made from an `Owner` that is (invariant 6).
+unsafe impl Send for AnyOwner {}
+// SAFETY: as above.
+unsafe impl Sync for AnyOwner {}
+
+impl AnyOwner {
+    /// Who it is.
+    #[inline]
+    pub(crate) fn control(&self) -> &Control {
+        // SAFETY: counted, so the memory is there.
+        unsafe { &self.0.as_ref().control }
+    }
+
+    /// What the green thread leaves behind.
+    pub(crate) fn payload(&self) -> &dyn Payload {
+        // SAFETY: the table belongs to the record; this one is counted as an owner.
+        let payload = unsafe { (self.table().payload)(self.0) };
+        // SAFETY: the payload is there for as long as this one is counted, so for as long as it is borrowed.
+        unsafe { payload.as_ref() }
+    }
+
+    /// Asks the green thread to die.
+    pub(crate) fn kill(&self) {
+        // SAFETY: the table belongs to the record; this one is counted as an owner.
+        unsafe { (self.table().kill)(self.0) };
+    }
+
+    fn table(&self) -> &'static Table {
+        // SAFETY: counted, so the memory is there.
+        unsafe { self.0.as_ref().table }
+    }
+}
+
+impl Clone for AnyOwner {
+    fn clone(&self) -> Self {
+        // SAFETY: counted, so the memory is there.
+        count(unsafe { &self.0.as_ref().counts }, OWNER);
+        Self(self.0)
+    }
+}
+
+impl Drop for AnyOwner {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this one is counted, and goes.
+        unsafe { release(self.0, OWNER) };
+    }
+}
+
+impl fmt::Debug for AnyOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AnyOwner").field(self.control()).finish()
     }
 }
 

@@ -11,16 +11,43 @@ use super::control::{Control, Identity, Mobility, State};
 use super::record::{ControlRef, Owner, Payload, Runner, new, new_local, new_unstarted};
 use super::{HubShared, registry::Registry};
 use crate::error::Failure;
+use crate::time::deadline::Deadline;
 
 /// Counts its drops.
 struct Counted(Arc<AtomicUsize>);
 
 impl Payload for Counted {
     fn failed(_: &Owner<Self>, _: Failure) {}
+    fn kill(_: &Owner<Self>) {}
+
+    fn join(&self, _: Deadline) -> bool {
+        false
+    }
+
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        None
+    }
 }
 
 impl Payload for () {
     fn failed(_: &Owner<Self>, _: Failure) {}
+    fn kill(_: &Owner<Self>) {}
+
+    fn join(&self, _: Deadline) -> bool {
+        false
+    }
+
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        None
+    }
 }
 
 impl Drop for Counted {
@@ -34,6 +61,19 @@ struct Explosive(AtomicBool);
 
 impl Payload for Explosive {
     fn failed(_: &Owner<Self>, _: Failure) {}
+    fn kill(_: &Owner<Self>) {}
+
+    fn join(&self, _: Deadline) -> bool {
+        false
+    }
+
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        None
+    }
 }
 
 impl Drop for Explosive {

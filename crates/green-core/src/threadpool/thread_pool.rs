@@ -106,7 +106,7 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let taken = self.inner.tasks.try_take();
+        let taken = self.inner.tasks.try_take(|()| ());
         self.start_taken(Location::caller(), f, taken, |_| ())
     }
 
@@ -149,7 +149,7 @@ impl ThreadPool {
         if self.inner.threads.is_one() {
             return inline(f);
         }
-        if self.inner.tasks.take(Deadline::Never).is_err() {
+        if self.inner.tasks.take(Deadline::Never, |()| ()).is_err() {
             return Err(Failure::Killed);
         }
         let wait = Wait::new(WaitFor::Blocking, Deadline::Never);
@@ -173,7 +173,7 @@ impl ThreadPool {
         T: Send + 'static,
     {
         let site = Location::caller();
-        let taken = self.inner.tasks.try_take();
+        let taken = self.inner.tasks.try_take(|()| ());
         match self.start_taken(site, f, taken, |_| ()) {
             Ok(task) => task,
             Err(Refused::Closed(f)) => killed(site, f),
@@ -387,7 +387,7 @@ impl ThreadPool {
 
     fn join_until(&self, deadline: Deadline) -> bool {
         // Those who wait for the last task have yet to be told.
-        self.inner.tasks.join(deadline) && self.inner.waiting.slots().join(deadline)
+        self.inner.tasks.join(deadline) && self.inner.waiting.join_until(deadline)
     }
 }
 
@@ -403,7 +403,7 @@ impl Start for ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.start_taken(site, f, self.inner.tasks.take(deadline), prepare)
+        self.start_taken(site, f, self.inner.tasks.take(deadline, |()| ()), prepare)
     }
 }
 
