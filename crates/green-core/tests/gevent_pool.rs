@@ -97,6 +97,7 @@ on_one_hub! {
     pool_05_a_joiner_sees_a_moment_that_is_over
     pool_06_kill_of_members_that_have_not_started_runs_none
     pool_10_who_waits_longest_gets_in_first
+    pool_10_nobody_is_overtaken_for_ever
     rule_37_who_waits_to_get_in_survives_a_kill
 }
 
@@ -458,6 +459,23 @@ fn pool_10_who_waits_longest_gets_in_first() {
     joinall(&spawners);
     log.close();
     assert!(log.iter().eq(0..5));
+}
+
+fn pool_10_nobody_is_overtaken_for_ever() {
+    let pool = Pool::new(1);
+    let first = sleeper(&pool);
+    let theirs = pool.clone();
+    let waiter = spawn(move || theirs.spawn(|| ()).join());
+    yield_now();
+    first.kill();
+    let mut rounds = 0;
+    while !waiter.ready() {
+        // Who has joined a member runs before who waits for its place.
+        pool.spawn(|| ()).join();
+        rounds += 1;
+        assert!(rounds < 1_000, "somebody is overtaken for ever");
+    }
+    assert!((30..=36).contains(&rounds), "{rounds}");
 }
 
 fn pool_10_an_interrupted_spawn_takes_no_place() {

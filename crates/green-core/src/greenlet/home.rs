@@ -11,7 +11,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crate::waitq::Notified;
+use crate::waitq::Chosen;
 
 /// Something that green threads are members of.
 pub(crate) trait Home: Send + Sync {
@@ -27,7 +27,7 @@ pub(crate) trait Home: Send + Sync {
 #[must_use = "somebody sleeps until they are woken"]
 pub(crate) struct Left {
     /// Who has its place next.
-    pub(crate) next: Option<Notified>,
+    pub(crate) next: Chosen,
     /// Whether somebody waits for there to be no member.
     pub(crate) joined: bool,
     /// Whether somebody waits for a free place, without taking it.

@@ -6,7 +6,7 @@
 //!
 //! 1. Whoever took a place gives it back once.
 //! 2. Of those who wait for a place, the one that has waited longest is woken for each that is given back; a running
-//!    caller may take it first.
+//!    caller may take it first, within the bound of [`Line`].
 //! 3. Who waits until all are free sees every moment at which they are, also one that is over when it runs again.
 
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::interrupt::OrRaise;
 use crate::primitive::MutexGuard;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
-use crate::waitq::{Monitor, Wait, WaitQueue, wake};
+use crate::waitq::{Chosen, Line, Monitor, Turn, Wait, WaitQueue};
 
 /// See the module documentation.
 pub(crate) struct Slots<M = ()> {
@@ -36,7 +36,7 @@ pub(crate) struct State<M> {
     /// How often the last one that was taken was given back.
     times_empty: u64,
     /// Who waits to take one.
-    taking: WaitQueue,
+    taking: Line,
     /// Who waits until none is taken.
     joining: WaitQueue,
     /// Who waits until one is free, and does not take it.
@@ -67,7 +67,7 @@ impl<M> Slots<M> {
                 taken: 0,
                 closed: false,
                 times_empty: 0,
-                taking: WaitQueue::new(),
+                taking: Line::new(),
                 joining: WaitQueue::new(),
                 watching: WaitQueue::new(),
             }),
@@ -85,19 +85,22 @@ impl<M> Slots<M> {
         read: impl Fn(&M) -> R,
     ) -> Result<R, NotTaken> {
         let wait = Wait::new(WaitFor::Semaphore, deadline);
-        let taken = self
-            .state
-            .wait(wait, |state| &mut state.taking, |state| state.take(&read));
+        let taken = self.state.wait_in_turn(
+            wait,
+            |state| state.taking.queue(),
+            |state, turn| state.take(turn, &read),
+            |state| state.taking.pass_on(),
+        );
         taken.or_raise().unwrap_or(Err(NotTaken::Full))
     }
 
-    /// Takes a place if there is one; as [`take`](Self::take).
+    /// Takes a place if there is one, and it is not kept for those who wait; as [`take`](Self::take).
     ///
     /// # Errors
     ///
     /// There is none, or no more may be taken.
     pub(crate) fn try_take<R>(&self, read: impl Fn(&M) -> R) -> Result<R, NotTaken> {
-        let taken = self.state.lock().take(&read);
+        let taken = self.state.lock().take(Turn::Running, &read);
         taken.unwrap_or(Err(NotTaken::Full))
     }
 
@@ -110,12 +113,17 @@ impl<M> Slots<M> {
     /// Wakes who was waiting for a place that was given back.
     #[inline]
     pub(super) fn wake(&self, left: Left) {
+        let Left {
+            next,
+            joined,
+            watched,
+        } = left;
         // Those who saw it empty come before whoever fills it again.
-        if left.joined {
+        if joined {
             self.state.notify_all(|state| &mut state.joining, |_| ());
         }
-        wake(left.next);
-        if left.watched {
+        drop(next);
+        if watched {
             self.state.notify_all(|state| &mut state.watching, |_| ());
         }
     }
@@ -168,15 +176,18 @@ impl<M> Slots<M> {
 
     /// From now on no place may be taken; who waits for one is told.
     pub(crate) fn close(&self) {
-        self.state
-            .notify_all(|state| &mut state.taking, |state| state.closed = true);
+        let close = |state: &mut State<M>| {
+            state.closed = true;
+            state.taking.close();
+        };
+        self.state.notify_all(|state| state.taking.queue(), close);
         self.state.notify_all(|state| &mut state.watching, |_| ());
     }
 
     /// Changes how many there are. Those that are taken stay taken.
     pub(crate) fn resize(&self, size: Option<usize>) {
         self.state
-            .notify_all(|state| &mut state.taking, |state| state.size = size);
+            .notify_all(|state| state.taking.queue(), |state| state.size = size);
         self.state.notify_all(|state| &mut state.watching, |_| ());
     }
 
@@ -206,11 +217,11 @@ impl<M> Slots<M> {
 
 impl<M> State<M> {
     #[inline]
-    fn take<R>(&mut self, read: impl Fn(&M) -> R) -> Option<Result<R, NotTaken>> {
+    fn take<R>(&mut self, turn: Turn, read: impl Fn(&M) -> R) -> Option<Result<R, NotTaken>> {
         if self.closed {
             return Some(Err(NotTaken::Closed));
         }
-        if self.free() == Some(0) {
+        if !self.taking.admits(turn, self.free().unwrap_or(usize::MAX)) {
             return None;
         }
         self.taken += 1;
@@ -224,7 +235,7 @@ impl<M> State<M> {
         let is_empty = self.taken == 0;
         self.times_empty += u64::from(is_empty);
         Left {
-            next: self.wake_for_free(),
+            next: self.choose(),
             joined: is_empty && !self.joining.is_empty(),
             watched: !self.watching.is_empty(),
         }
@@ -237,11 +248,11 @@ impl<M> State<M> {
 
     /// Chooses who is to have a place that was given back; nobody while too many are taken.
     #[inline]
-    fn wake_for_free(&mut self) -> Option<crate::waitq::Notified> {
+    fn choose(&mut self) -> Chosen {
         if self.free() == Some(0) {
-            return None;
+            return Chosen::default();
         }
-        self.taking.notify_one()
+        self.taking.choose()
     }
 }
 
