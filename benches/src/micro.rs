@@ -29,6 +29,7 @@ pub(crate) enum Task {
     PoolMap,
     QueueUnbounded,
     QueueOne,
+    QueueNone,
     MutexAlone,
     MutexContended,
     MutexAcrossWorkers,
@@ -37,6 +38,7 @@ pub(crate) enum Task {
     SemaphoreAlone,
     SemaphoreContended,
     Event,
+    EventCrowd,
     SpscUnbounded,
     SpscBounded,
     ChannelUnbounded,
@@ -133,6 +135,7 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
         Task::PoolMap => one(pool_map::measure(runtime, window)),
         Task::QueueUnbounded => one(ping_pong(Capacity::Unbounded)),
         Task::QueueOne => one(ping_pong(Capacity::Bounded(1))),
+        Task::QueueNone => one(ping_pong(Capacity::Bounded(0))),
         Task::MutexAlone => one(mutex::measure_alone(runtime, window)),
         Task::MutexContended | Task::MutexAcrossWorkers => {
             one(mutex::measure_contended(runtime, window))
@@ -142,6 +145,7 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
         Task::SemaphoreAlone => one(semaphore::measure_alone(runtime, window)),
         Task::SemaphoreContended => one(semaphore::measure_contended(runtime, window)),
         Task::Event => one(event::measure(runtime, window)),
+        Task::EventCrowd => one(event::measure_crowd(runtime, window)),
         Task::SpscUnbounded => one(spsc(Capacity::Unbounded)),
         Task::SpscBounded => one(spsc(Capacity::Bounded(spsc::ROOM))),
         Task::ChannelUnbounded => one(channel(Capacity::Unbounded)),

@@ -45,6 +45,13 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
             ],
             measure: Box::new(move |peer| micro::run(&plan, Task::QueueOne, peer)),
         },
+        Case {
+            question: Question::QueuePingPong,
+            name: "queues without room (tokio: with room for one)".to_owned(),
+            metrics: METRICS,
+            peers: &[Peer::TokioCt, Peer::OsThreads, Peer::Green, Peer::Go],
+            measure: Box::new(move |peer| micro::run(&plan, Task::QueueNone, peer)),
+        },
     ]
 }
 

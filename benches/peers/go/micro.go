@@ -83,7 +83,10 @@ func slice(task string) (uint64, time.Duration, error) {
 		got = ran.Load()
 	case "queue-one":
 		expected = roundTrips
-		got, taken = pingPong()
+		got, taken = pingPong(1)
+	case "queue-none":
+		expected = roundTrips
+		got, taken = pingPong(0)
 	case "spsc-bounded":
 		expected = items
 		got, taken = spsc()

@@ -7,8 +7,8 @@ import (
 )
 
 // pingPong sends 0 to a goroutine that returns each number plus one, and its answers likewise: the last answer.
-func pingPong() (uint64, time.Duration) {
-	pings, pongs := make(chan uint64, 1), make(chan uint64, 1)
+func pingPong(room int) (uint64, time.Duration) {
+	pings, pongs := make(chan uint64, room), make(chan uint64, room)
 	go func() {
 		for number := range pings {
 			pongs <- number + 1

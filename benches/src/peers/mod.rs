@@ -190,6 +190,12 @@ pub(crate) trait Primitives {
     fn event(&self, _round_trips: u64) -> io::Result<(u64, Duration)> {
         Err(unsupported())
     }
+
+    /// So many tasks wait, again and again, for one event, and all are woken at once; returns how often tasks were woken
+    /// in `rounds` rounds, too.
+    fn event_crowd(&self, _tasks: u64, _rounds: u64) -> io::Result<(u64, Duration)> {
+        Err(unsupported())
+    }
 }
 
 /// Tells the parent process where the server listens.
@@ -199,6 +205,7 @@ pub(crate) type Announce = dyn Fn(SocketAddr) -> io::Result<()>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Capacity {
     Unbounded,
+    /// With zero, senders wait until a receiver has the item; where there is no such queue, it has room for one.
     Bounded(usize),
 }
 

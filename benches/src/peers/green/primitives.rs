@@ -2,11 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use green_core::event::Event;
 use green_core::lock::Semaphore;
-use green_core::queue::Queue;
+use green_core::queue::{Channel, Queue};
 use green_core::sync::mpsc::{Receiver, channel, sync_channel};
 use green_core::sync::{Mutex, RwLock};
 use green_core::{Builder, joinall, spawn, stats, yield_now};
@@ -17,26 +18,12 @@ use crate::semaphore::Holders;
 
 impl Primitives for Green {
     fn ping_pong(&self, capacity: Capacity, round_trips: u64) -> io::Result<(u64, Duration)> {
-        let (pings, pongs) = (queue(capacity), queue(capacity));
-        green_core::run(move || {
-            let (requests, replies) = (pings.clone(), pongs.clone());
-            let ponging = spawn(move || {
-                while let Ok(number) = requests.get() {
-                    if replies.put(number + 1).is_err() {
-                        return;
-                    }
-                }
-            });
-            let start = Instant::now();
-            let mut number = 0;
-            for _ in 0..round_trips {
-                pings.put(number).ok()?;
-                number = pongs.get().ok()?;
+        green_core::run(move || match capacity {
+            Capacity::Unbounded => ping_pong(round_trips, &Queue::unbounded(), &Queue::unbounded()),
+            Capacity::Bounded(0) => ping_pong(round_trips, &Channel::new(), &Channel::new()),
+            Capacity::Bounded(room) => {
+                ping_pong(round_trips, &Queue::bounded(room), &Queue::bounded(room))
             }
-            let taken = start.elapsed();
-            pings.close();
-            ponging.get().ok()?;
-            Some((number, taken))
         })
         .ok_or_else(panicked)
     }
@@ -200,6 +187,93 @@ impl Primitives for Green {
         })
         .ok_or_else(panicked)
     }
+
+    fn event_crowd(&self, tasks: u64, rounds: u64) -> io::Result<(u64, Duration)> {
+        Ok(green_core::run(move || {
+            let (start, all_ran) = (Arc::new(Event::new()), Arc::new(Event::new()));
+            let ran = Arc::new(AtomicU64::new(0));
+            let wait = |_| {
+                let (start, all_ran, ran) =
+                    (Arc::clone(&start), Arc::clone(&all_ran), Arc::clone(&ran));
+                spawn(move || {
+                    for _ in 0..rounds {
+                        start.wait();
+                        if (ran.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(tasks) {
+                            all_ran.set();
+                        }
+                    }
+                })
+            };
+            let waiting: Vec<_> = (0..tasks).map(wait).collect();
+            yield_now();
+            let begun = Instant::now();
+            for _ in 0..rounds {
+                start.set();
+                start.clear();
+                all_ran.wait();
+                all_ran.clear();
+            }
+            let taken = begun.elapsed();
+            joinall(&waiting);
+            (ran.load(Ordering::Relaxed), taken)
+        }))
+    }
+}
+
+/// A queue or a channel.
+trait Way: Clone + Send + 'static {
+    fn put(&self, number: u64) -> Option<()>;
+    fn get(&self) -> Option<u64>;
+    fn close(&self);
+}
+
+impl Way for Queue<u64> {
+    fn put(&self, number: u64) -> Option<()> {
+        self.put(number).ok()
+    }
+
+    fn get(&self) -> Option<u64> {
+        self.get().ok()
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+}
+
+impl Way for Channel<u64> {
+    fn put(&self, number: u64) -> Option<()> {
+        self.put(number).ok()
+    }
+
+    fn get(&self) -> Option<u64> {
+        self.get().ok()
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+}
+
+fn ping_pong<W: Way>(round_trips: u64, pings: &W, pongs: &W) -> Option<(u64, Duration)> {
+    let (requests, replies) = (pings.clone(), pongs.clone());
+    let ponging = spawn(move || {
+        while let Some(number) = requests.get() {
+            if replies.put(number + 1).is_none() {
+                return;
+            }
+        }
+    });
+    let start = Instant::now();
+    let mut number = 0;
+    for _ in 0..round_trips {
+        pings.put(number)?;
+        number = pongs.get()?;
+    }
+    let taken = start.elapsed();
+    pings.close();
+    ponging.get().ok()?;
+    Some((number, taken))
 }
 
 /// The two kinds of sender have no common type, so they come as closures.
@@ -237,11 +311,4 @@ fn channel_alone(
         in_order += u64::from(receiver.recv().ok()? == number);
     }
     Some((in_order, start.elapsed()))
-}
-
-fn queue(capacity: Capacity) -> Queue<u64> {
-    match capacity {
-        Capacity::Unbounded => Queue::unbounded(),
-        Capacity::Bounded(room) => Queue::bounded(room),
-    }
 }

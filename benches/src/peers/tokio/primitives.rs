@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Notify, RwLock, Semaphore, mpsc};
@@ -18,7 +19,7 @@ impl Primitives for Tokio {
             .block_on(async {
                 match capacity {
                     Capacity::Unbounded => ping_pong_unbounded(round_trips).await,
-                    Capacity::Bounded(items) => ping_pong_bounded(items, round_trips).await,
+                    Capacity::Bounded(room) => ping_pong_bounded(room.max(1), round_trips).await,
                 }
             })
             .ok_or_else(panicked)
@@ -170,6 +171,40 @@ impl Primitives for Tokio {
             });
             let taken = pinging.await?;
             Ok((ponging.await?, taken))
+        })
+    }
+
+    fn event_crowd(&self, tasks: u64, rounds: u64) -> io::Result<(u64, Duration)> {
+        self.runtime.block_on(async {
+            let (start, all_ran) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let ran = Arc::new(AtomicU64::new(0));
+            let wait = |_| {
+                let (start, all_ran, ran) =
+                    (Arc::clone(&start), Arc::clone(&all_ran), Arc::clone(&ran));
+                task::spawn(async move {
+                    for _ in 0..rounds {
+                        start.notified().await;
+                        if (ran.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(tasks) {
+                            all_ran.notify_one();
+                        }
+                    }
+                })
+            };
+            let waiting: Vec<_> = (0..tasks).map(wait).collect();
+            let waking = task::spawn(async move {
+                task::yield_now().await;
+                let begun = Instant::now();
+                for _ in 0..rounds {
+                    start.notify_waiters();
+                    all_ran.notified().await;
+                }
+                begun.elapsed()
+            });
+            let taken = waking.await?;
+            for task in waiting {
+                task.await?;
+            }
+            Ok((ran.load(Ordering::Relaxed), taken))
         })
     }
 }
