@@ -260,6 +260,48 @@ fn without_a_parent_that_waits_the_turn_goes_back() {
 }
 
 #[test]
+fn without_a_body_the_turn_goes_back_at_the_end() {
+    in_green_thread(|| {
+        let (end, switched) = (Rc::new(Event::new()), Rc::new(Event::new()));
+        let (theirs, made) = (Rc::clone(&end), Rc::new(Queue::unbounded()));
+        let (waits, slot) = (Rc::clone(&switched), Rc::clone(&made));
+        let answers = spawn_local(move || {
+            assert!(slot.put(Switch::<u32>::current()).is_ok());
+            let child = Switch::new(move |n: u32| {
+                theirs.wait();
+                n
+            });
+            assert_eq!(child.switch(1), Ok(2));
+            waits.set();
+        });
+        let party = made.get().expect("it is open");
+        yield_now();
+        let switched_to = timeout(Duration::from_secs(5), || party.switch(2));
+        assert_eq!(switched_to, Ok(Err(SwitchError::Killed)));
+        assert!(switched.ready() && party.dead());
+        end.set();
+        answers.join();
+    });
+}
+
+#[test]
+fn one_whose_consumer_has_ended_stays_suspended() {
+    in_green_thread(|| {
+        let slot: Rc<RefCell<Option<Switch<u32>>>> = Rc::default();
+        let theirs = Rc::clone(&slot);
+        let consumer = spawn_local(move || {
+            let party = Switch::new(|n: u32| switch(n + 1).expect("the next one goes on") * 10);
+            assert_eq!(party.switch(1), Ok(2));
+            *theirs.borrow_mut() = Some(party);
+        });
+        consumer.join();
+        let party = slot.borrow_mut().take().expect("it was made");
+        assert!(party.started());
+        assert_eq!(party.switch(4), Ok(40));
+    });
+}
+
+#[test]
 fn panics_go_to_the_parent() {
     in_green_thread(|| {
         let outer = Switch::new(|n: u32| {

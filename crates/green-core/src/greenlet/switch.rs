@@ -18,8 +18,9 @@
 //! # Invariants
 //!
 //! 1. A party that was woken by a switch *has the turn*, until it switches or ends. One that ends with the turn passes it to
-//!    its nearest ancestor that lives, with its value or its panic; if that does not wait for it, to whoever had switched to
-//!    it. One that ends without (killed while it waited) passes nothing, for somebody else runs in its place.
+//!    its nearest ancestor that lives, with its value or its panic, if it has a body; if that does not wait for it, to whoever
+//!    had switched to it, unless that is a descendant, which has only yielded. One that ends without (killed while it waited)
+//!    passes nothing, for somebody else runs in its place.
 //! 2. Nobody can switch to a party without a handle, so one that waits without handles is killed. Its own green thread has
 //!    the node, not a handle.
 
@@ -27,6 +28,7 @@ use std::any::{Any, type_name};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 
@@ -54,7 +56,9 @@ use crate::waitq::{Monitor, NotReady, Wait, WaitQueue, wake};
 ///
 /// The parent is the green thread that called `new`. When the body returns, its value goes to the parent, whose `switch` returns
 /// it; when it panics, that `switch` panics. If the parent has ended, it is the parent's parent, and so on. If there is none
-/// left, or it does not wait in a switch, it is whoever switched to the one that ends.
+/// left, or it does not wait in a switch, it is whoever switched to the one that ends; but not one of its children, which stays
+/// suspended. A party without a body ([`Switch::current`]) that was switched to and ends has no value: whoever it was finds
+/// [`SwitchError::Killed`].
 ///
 /// # Dropping
 ///
@@ -94,7 +98,8 @@ pub enum SwitchError<P> {
     Dead(P),
     /// The party runs, or waits for something else than a switch; here is what was to be passed.
     Running(P),
-    /// The value was passed, and the party that had the turn after that was killed before it passed it on.
+    /// The value was passed, and the party that had the turn after that was killed before it passed it on, or ended without a
+    /// value.
     Killed,
 }
 
@@ -103,7 +108,7 @@ impl<P> fmt::Display for SwitchError<P> {
         f.write_str(match self {
             Self::Dead(_) => "switch to a party that has ended",
             Self::Running(_) => "switch to a party that does not wait for a switch",
-            Self::Killed => "the party that had the turn was killed",
+            Self::Killed => "the party that had the turn was killed, or ended without a value",
         })
     }
 }
@@ -390,16 +395,19 @@ impl<T: 'static> Node<T> {
         PARTIES.with_borrow_mut(|parties| parties.push((self.parent.is_some(), own)));
     }
 
+    /// Its parent, the parent of that, and so on.
+    fn ancestors(&self) -> impl Iterator<Item = &Rc<Self>> {
+        let first = self.parent.as_ref();
+        let ancestors = iter::successors(first, |switch| switch.party.0.parent.as_ref());
+        ancestors.map(|switch| &switch.party.0)
+    }
+
     /// The nearest ancestor that has not ended.
     fn heir(&self) -> Option<Rc<Self>> {
-        let mut parent = self.parent.as_ref();
-        while let Some(Switch { party }) = parent {
-            if party.0.state.get() != State::Dead {
-                return Some(Rc::clone(&party.0));
-            }
-            parent = party.0.parent.as_ref();
-        }
-        None
+        let mut ancestors = self.ancestors();
+        ancestors
+            .find(|ancestor| ancestor.state.get() != State::Dead)
+            .cloned()
     }
 
     /// It has the turn, from `from`.
@@ -470,6 +478,7 @@ impl<T: 'static> Node<T> {
             return Some(passed);
         }
         let from = self.from.borrow().upgrade();
+        let from = from.filter(|from| !from.ancestors().any(|party| Rc::ptr_eq(party, self)));
         for next in [self.heir(), from].into_iter().flatten() {
             match next.take(self, passed) {
                 Ok(()) => return None,
@@ -523,9 +532,11 @@ impl<T> Drop for Life<T> {
 struct Own<T: 'static>(Rc<Node<T>>);
 
 impl<T> Drop for Own<T> {
-    /// The green thread ends.
+    /// The green thread ends. If it ran the body of the party, that has ended before.
     fn drop(&mut self) {
-        self.0.state.set(State::Dead);
+        if self.0.state.get() != State::Dead {
+            drop(self.0.end(Passed::Killed));
+        }
     }
 }
 
