@@ -9,6 +9,7 @@ mod hubs;
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering as AtomicOrdering};
 use std::time::{Duration, Instant};
 
 use green_core::queue::{
@@ -32,6 +33,7 @@ on_hubs!(
         q_04_a_clone_that_panics_passes_its_turn_on,
         q_08_join_returns_though_more_is_put,
         q_10_a_comparison_that_panics_loses_nobody,
+        q_10_a_get_whose_comparison_panics_loses_nobody,
         q_10_a_comparison_that_waits_panics,
         q_11_the_getter_goes_first,
         q_11_put_without_waiting_needs_a_getter,
@@ -535,6 +537,28 @@ fn q_10_a_comparison_that_panics_loses_nobody() {
     assert!(put.is_err());
     // What was put is there all the same, and both are woken.
     assert!(joinall(&getters).iter().all(|getter| getter.ready()));
+}
+
+fn q_10_a_get_whose_comparison_panics_loses_nobody() {
+    static FAILS: AtomicBool = AtomicBool::new(false);
+    let odd = |n| {
+        Odd(n, || {
+            assert!(!FAILS.load(AtomicOrdering::Relaxed), "on purpose");
+        })
+    };
+    let queue = PriorityQueue::from_iter([0, 1, 2].map(odd));
+    queue.set_maxsize(Some(3));
+    let theirs = queue.clone();
+    let puts = spawn(move || theirs.put(odd(3)).is_ok());
+    yield_now();
+    assert!(!puts.ready());
+    FAILS.store(true, AtomicOrdering::Relaxed);
+    assert!(catch_unwind(AssertUnwindSafe(|| queue.try_get())).is_err());
+    FAILS.store(false, AtomicOrdering::Relaxed);
+    // The item is gone, and there is room for another.
+    assert!(puts.get().unwrap());
+    queue.close();
+    assert_eq!(queue.iter().count(), 3);
 }
 
 fn q_10_a_comparison_that_waits_panics() {

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. Whom to wake is chosen before an item is moved in, out or cloned: [`Chosen`] wakes also if that runs code of
-//!    the item's type which panics.
+//!    the item's type which panics. That is under the lock, which delays whom it wakes, and no more.
 
 use std::sync::Arc;
 

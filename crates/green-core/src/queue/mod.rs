@@ -374,7 +374,8 @@ queue! {
     /// Clones are handles to the same one.
     ///
     /// Items that compare equal come out in no particular order. They are compared under the queue's lock: that must
-    /// not use the queue, and panics if it waits.
+    /// not use the queue, and panics if it waits. If a comparison panics, what was to be put has been put, and what was to be
+    /// got is dropped, under the lock, too; the order is no particular one from then on.
     ///
     /// # Examples
     ///

@@ -103,9 +103,9 @@ impl Line {
     }
 }
 
-/// Whom to wake, if anybody, after the lock is released; on every way out.
+/// Whom to wake, if anybody, after the lock is released; on every way out. On one by a panic it may be under the lock.
 #[derive(Debug, Default)]
-#[must_use = "wakes when it is dropped, which must be after the lock is released"]
+#[must_use = "wakes when it is dropped, which is to be after the lock is released"]
 pub(crate) struct Chosen(Option<Notified>);
 
 impl Drop for Chosen {
