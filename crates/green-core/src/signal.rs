@@ -7,6 +7,8 @@
 //! 2. One green thread reads the pipe, takes the flags, and spawns a green thread for each handler of each signal.
 //! 3. Each signal that has handlers has a write end of the pipe. When the last one loses its handlers the pipe has no
 //!    writer: the green thread that reads it finds its end, and ends.
+//! 4. Nothing of the program runs under the lock: neither destructors of handlers nor, when that green thread starts,
+//!    spawn callbacks.
 //!
 //! # Not here
 //!
@@ -27,7 +29,7 @@ use signal_hook::{flag, low_level};
 
 use crate::engine::make_room;
 use crate::event::Event;
-use crate::greenlet::spawn;
+use crate::greenlet::{Builder, Greenlet, spawn};
 use crate::io::Io;
 
 pub use signal_hook::consts::signal::*;
@@ -39,8 +41,8 @@ pub use signal_hook::consts::signal::*;
 /// order in which they were set. Signals of one number that come in quick succession may be handled as one, as the kernel
 /// does itself. Neither a handler nor what it started keeps the process alive.
 ///
-/// The signal does not do any more what it does by default, until its last handler is cancelled: then it does again.
-/// Handlers that were set by other means, before, are called as well.
+/// The signal does not do any more what it does by default, until its last handler is cancelled: then it does again. Handlers
+/// that were set by other means, before, are called as well.
 ///
 /// Call it from anywhere; before the hubs have started, too: they start.
 ///
@@ -80,7 +82,11 @@ pub fn signal_handler(
     make_room();
     // Kept beside the lock: if this fails, the last one to drop the handler must not hold it.
     let handler = Arc::new(handler);
-    SIGNALS.lock().add(signum, handler.clone())
+    let (handler, dispatcher) = SIGNALS.lock().add(signum, handler.clone())?;
+    if let Some(dispatcher) = dispatcher {
+        dispatcher.start();
+    }
+    Ok(handler)
 }
 
 /// Waits for the next of the signals `signums`; returns which it was.
@@ -205,27 +211,43 @@ struct Handled {
 }
 
 impl Signals {
-    fn add(&mut self, signum: c_int, handler: Handler) -> io::Result<SignalHandler> {
+    /// Adds a handler; what comes back beside it is to be started without the lock.
+    fn add(
+        &mut self,
+        signum: c_int,
+        handler: Handler,
+    ) -> io::Result<(SignalHandler, Option<Dispatcher>)> {
         self.last_number += 1;
         let entry = (self.last_number, handler);
+        let mut dispatcher = None;
         match self.handled.get_mut(&signum) {
             Some(handled) => handled.handlers.push(entry),
             None => {
-                let handled = self.handle(signum, entry)?;
+                let handled = self.handle(signum, entry, &mut dispatcher)?;
                 self.handled.insert(signum, handled);
             }
         }
-        Ok(SignalHandler {
+        let handler = SignalHandler {
             signum,
             number: Some(self.last_number),
-        })
+        };
+        Ok((handler, dispatcher))
     }
 
     /// Has the process handle a signal that it does not handle yet.
-    fn handle(&mut self, signum: c_int, first: (u64, Handler)) -> io::Result<Handled> {
+    fn handle(
+        &mut self,
+        signum: c_int,
+        first: (u64, Handler),
+        dispatcher: &mut Option<Dispatcher>,
+    ) -> io::Result<Handled> {
         let writer = match self.handled.values().next() {
             Some(other) => other.writer.try_clone()?,
-            None => start()?,
+            None => {
+                let (made, writer) = dispatcher_and_pipe()?;
+                *dispatcher = Some(made);
+                writer
+            }
         };
         let came = Arc::new(AtomicBool::new(false));
         let mut actions = Actions(Vec::with_capacity(2));
@@ -304,8 +326,11 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// Makes a pipe, and a green thread that spawns what is due whenever something was written into it.
-fn start() -> io::Result<PipeWriter> {
+/// The green thread that spawns what is due whenever something was written into the pipe.
+type Dispatcher = Greenlet<()>;
+
+/// Makes a pipe, and the green thread that will read it, once it has been started.
+fn dispatcher_and_pipe() -> io::Result<(Dispatcher, PipeWriter)> {
     let (reader, writer) = io::pipe()?;
     rustix::io::ioctl_fionbio(&reader, true)?;
     let reader = Io::new(reader);
@@ -319,8 +344,6 @@ fn start() -> io::Result<PipeWriter> {
             }
         }
     };
-    crate::greenlet::Builder::new()
-        .name("green-signals")
-        .spawn(dispatch)?;
-    Ok(writer)
+    let dispatcher = Builder::new().name("green-signals").unstarted(dispatch)?;
+    Ok((dispatcher, writer))
 }

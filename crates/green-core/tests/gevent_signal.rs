@@ -16,11 +16,13 @@ use std::time::Duration;
 use green_core::event::Event;
 use green_core::queue::Queue;
 use green_core::signal::{
-    self, SIGCHLD, SIGINT, SIGKILL, SIGSEGV, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SignalHandler,
-    signal_handler,
+    self, SIGCHLD, SIGINT, SIGKILL, SIGSEGV, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
+    SignalHandler, signal_handler,
 };
 use green_core::sync::Mutex;
-use green_core::{Config, getcurrent, run, sleep, spawn, stats};
+use green_core::{
+    Config, add_spawn_callback, getcurrent, remove_spawn_callback, run, sleep, spawn, stats,
+};
 use rustix::process::{Signal, getpid, kill_process};
 use support::eventually;
 
@@ -273,6 +275,22 @@ fn sig01_the_default_comes_back() {
         .status()
         .unwrap();
     assert_eq!(status.signal(), Some(SIGTERM), "{status}");
+}
+
+#[test]
+fn grn21_a_spawn_callback_may_set_and_cancel_handlers() {
+    let callback = add_spawn_callback(|_| {
+        let handler = signal_handler(SIGWINCH, || ()).expect("it can be handled");
+        handler.cancel();
+    });
+    let sets = spawn(|| {
+        let (_handler, count) = counter(SIGUSR1);
+        raise(Signal::USR1);
+        counts(&count, 1);
+    });
+    assert!(sets.join_timeout(Duration::from_secs(10)));
+    sets.into_result().unwrap();
+    remove_spawn_callback(callback);
 }
 
 #[test]
