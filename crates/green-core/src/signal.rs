@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::fmt;
+use std::fs;
 use std::io::{self, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,8 +42,9 @@ pub use signal_hook::consts::signal::*;
 /// order in which they were set. Signals of one number that come in quick succession may be handled as one, as the kernel
 /// does itself. Neither a handler nor what it started keeps the process alive.
 ///
-/// The signal does not do any more what it does by default, until its last handler is cancelled: then it does again. Handlers
-/// that were set by other means, before, are called as well.
+/// The signal does not do any more what it does by default, until its last handler is cancelled: then it does again. One that
+/// the process ignored before its first handler was set is ignored again; so is a real-time signal. Handlers that were set by
+/// other means, before, are called as well.
 ///
 /// Call it from anywhere; before the hubs have started, too: they start.
 ///
@@ -249,6 +251,7 @@ impl Signals {
                 writer
             }
         };
+        let was_ignored = !self.unhandled.contains_key(&signum) && is_ignored(signum);
         let came = Arc::new(AtomicBool::new(false));
         let mut actions = Actions(Vec::with_capacity(2));
         let pipe: OwnedFd = writer.try_clone()?.into();
@@ -256,8 +259,8 @@ impl Signals {
         actions.0.push(low_level::pipe::register(signum, pipe)?);
         let unhandled = self.unhandled.entry(signum).or_insert_with(|| {
             let unhandled = Arc::new(AtomicBool::new(false));
-            // What Rust ignores stays ignored. Real-time signals are unknown to it: they stay as they are.
-            if signum != SIGPIPE {
+            // Real-time signals are unknown to it: they do nothing.
+            if !was_ignored {
                 flag::register_conditional_default(signum, Arc::clone(&unhandled)).ok();
             }
             unhandled
@@ -346,4 +349,18 @@ fn dispatcher_and_pipe() -> io::Result<(Dispatcher, PipeWriter)> {
     };
     let dispatcher = Builder::new().name("green-signals").unstarted(dispatch)?;
     Ok((dispatcher, writer))
+}
+
+/// Whether the process ignores a signal, by what the system tells of it.
+fn is_ignored(signum: c_int) -> bool {
+    let Ok(status) = fs::read_to_string("/proc/self/status") else {
+        return signum == SIGPIPE; // as Rust has it
+    };
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let bit = u32::try_from(signum - 1).ok();
+    let bit = bit.and_then(|bit| 1_u64.checked_shl(bit));
+    ignored.zip(bit).is_some_and(|(mask, bit)| mask & bit != 0)
 }

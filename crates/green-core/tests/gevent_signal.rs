@@ -16,7 +16,7 @@ use std::time::Duration;
 use green_core::event::Event;
 use green_core::queue::Queue;
 use green_core::signal::{
-    self, SIGCHLD, SIGINT, SIGKILL, SIGSEGV, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
+    self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGSEGV, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
     SignalHandler, signal_handler,
 };
 use green_core::sync::Mutex;
@@ -275,6 +275,36 @@ fn sig01_the_default_comes_back() {
         .status()
         .unwrap();
     assert_eq!(status.signal(), Some(SIGTERM), "{status}");
+}
+
+/// What is run again as a process of its own: see `sig01_what_was_ignored_is_ignored_again`.
+#[test]
+fn victim_that_ignores() {
+    if std::env::var_os("GREEN_TEST_VICTIM").is_none() {
+        return;
+    }
+    for _ in 0..2 {
+        let (handler, count) = counter(SIGHUP);
+        raise(Signal::HUP);
+        counts(&count, 1);
+        handler.cancel();
+        // Delivered before this returns: there is one OS thread that does not block it.
+        signal_hook::low_level::raise(SIGHUP).unwrap();
+    }
+}
+
+#[test]
+fn sig01_what_was_ignored_is_ignored_again() {
+    let own = std::env::current_exe().unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(own)
+        .args(["--exact", "victim_that_ignores", "--nocapture"])
+        .env("GREEN_TEST_VICTIM", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
 }
 
 #[test]
