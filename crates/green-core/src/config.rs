@@ -147,7 +147,8 @@ impl Config {
     /// timer is set, nobody waits for I/O or a blocking job. gevent's `LoopExit`. The message lists every green thread.
     ///
     /// To ask for it is to promise that nothing outside the hubs wakes green threads: neither OS threads nor `may`
-    /// coroutines nor signal handlers.
+    /// coroutines nor handlers of signals, but for those of [`signal`](crate::signal): as long as there is one, this does not
+    /// panic.
     ///
     /// # Examples
     ///

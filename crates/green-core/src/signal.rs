@@ -6,7 +6,7 @@
 //!    a pipe: all that may be done there.
 //! 2. One green thread reads the pipe, takes the flags, and spawns a green thread for each handler of each signal.
 //! 3. Each signal that has handlers has a write end of the pipe. When the last one loses its handlers the pipe has no
-//!    writer: the green thread that reads it finds its end, and ends.
+//!    writer: the green thread that reads it finds its end, and ends. `hub::quiet` knows it.
 //! 4. Nothing of the program runs under the lock: neither destructors of handlers nor, when that green thread starts,
 //!    spawn callbacks.
 //!
@@ -31,6 +31,7 @@ use signal_hook::{flag, low_level};
 use crate::engine::make_room;
 use crate::event::Event;
 use crate::greenlet::{Builder, Greenlet, spawn};
+use crate::hub::quiet;
 use crate::io::Io;
 
 pub use signal_hook::consts::signal::*;
@@ -40,7 +41,8 @@ pub use signal_hook::consts::signal::*;
 ///
 /// Being in a green thread the handler may do anything, and wait. A signal may have any number of handlers; they start in the
 /// order in which they were set. Signals of one number that come in quick succession may be handled as one, as the kernel
-/// does itself. Neither a handler nor what it started keeps the process alive.
+/// does itself. Neither a handler nor what it started keeps the process alive; that there is one does not count for
+/// [`wait_idle`](crate::wait_idle()).
 ///
 /// The signal does not do any more what it does by default, until its last handler is cancelled: then it does again. One that
 /// the process ignored before its first handler was set is ignored again; so is a real-time signal. Handlers that were set by
@@ -348,6 +350,7 @@ fn dispatcher_and_pipe() -> io::Result<(Dispatcher, PipeWriter)> {
         }
     };
     let dispatcher = Builder::new().name("green-signals").unstarted(dispatch)?;
+    quiet::set_aside(dispatcher.id());
     Ok((dispatcher, writer))
 }
 

@@ -188,7 +188,8 @@ pub fn wait_count(objects: &[&dyn Waitable], count: usize) -> Vec<usize> {
 /// Waits until the hubs have nothing left to do; gevent's `wait` without objects.
 ///
 /// That is when no green thread can run, no timer is set, and nobody waits for I/O or a blocking job. Green threads that
-/// are parked at a lock, an event, a queue or a join do not count: nothing but the program itself can wake them.
+/// are parked at a lock, an event, a queue or a join do not count: nothing but the program itself can wake them. Nor do
+/// signal handlers, unless one runs.
 ///
 /// # Blocking
 ///
@@ -223,7 +224,7 @@ fn wait_idle_for(timeout: Option<Duration>) -> bool {
     let caller = Caller::current();
     let has_timer = matches!(caller, Caller::Green(_)) && (timeout.is_some() || has_scope(caller));
     let _timer = has_timer.then(OwnTimer::new);
-    let mut quiet = iwait(&[&Quiet]);
+    let mut quiet = iwait(&[&Quiet::ButForSignals]);
     if let Some(timeout) = timeout {
         quiet = quiet.timeout(timeout);
     }

@@ -22,6 +22,7 @@ use green_core::signal::{
 use green_core::sync::Mutex;
 use green_core::{
     Config, add_spawn_callback, getcurrent, remove_spawn_callback, run, sleep, spawn, stats,
+    wait_idle_timeout,
 };
 use rustix::process::{Signal, getpid, kill_process};
 use support::eventually;
@@ -305,6 +306,16 @@ fn sig01_what_was_ignored_is_ignored_again() {
         .unwrap();
     assert!(output.status.success(), "{}", output.status);
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[test]
+fn top11_handlers_do_not_keep_wait_idle_from_returning() {
+    let (_handler, count) = counter(SIGUSR1);
+    assert!(wait_idle_timeout(Duration::from_secs(5)));
+    raise(Signal::USR1);
+    counts(&count, 1);
+    assert!(wait_idle_timeout(Duration::from_secs(5)));
+    assert_eq!(stats().live, 1, "it is still there");
 }
 
 #[test]

@@ -146,7 +146,7 @@ where
 /// If nothing can happen any more.
 #[track_caller]
 fn end_or_panic<T>(greenlet: &Greenlet<T>) {
-    let first = iwait(&[greenlet, &Quiet]).next();
+    let first = iwait(&[greenlet, &Quiet::Wholly]).next();
     if first == Some(1) && !greenlet.ready() {
         let mut text = Vec::new();
         debug::dump(&mut text).expect("a vector takes everything");
