@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::RawGreenlet;
+use crate::engine::make_room;
 use crate::sched::record::ControlRef;
 use crate::timeout::no_park;
 
@@ -43,14 +44,17 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// assert_eq!(STARTED.load(Ordering::Relaxed), 1);
 /// ```
 pub fn add_spawn_callback(f: impl Fn(&RawGreenlet) + Send + Sync + 'static) -> SpawnCallback {
+    let f = Arc::new(f);
+    make_room();
     let mut callbacks = CALLBACKS.lock();
-    let key = callbacks.insert(Arc::new(f));
+    let key = callbacks.insert(f);
     ANY.store(true, Ordering::Relaxed);
     SpawnCallback { key }
 }
 
 /// Calls it no more.
 pub fn remove_spawn_callback(callback: SpawnCallback) {
+    make_room();
     let mut callbacks = CALLBACKS.lock();
     let removed = callbacks.try_remove(callback.key);
     ANY.store(!callbacks.is_empty(), Ordering::Relaxed);
@@ -68,6 +72,7 @@ pub(super) fn call(control: &ControlRef) {
 
 #[cold]
 fn call_all(control: &ControlRef) {
+    make_room();
     let callbacks: Vec<Callback> = {
         let callbacks = CALLBACKS.lock();
         callbacks.iter().map(|(_, one)| Arc::clone(one)).collect()
