@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::addr::ToSocketAddrs;
 use crate::attempt;
+use crate::modes::is_deadline;
 use crate::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use crate::tcp::{TcpListener, TcpStream};
 use crate::udp::UdpSocket;
@@ -168,11 +169,6 @@ fn taken<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// Whether our own deadline has passed; an error of the kernel has a number.
-fn is_deadline(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
 /// What sockets are made of for which it is enough to be converted.
