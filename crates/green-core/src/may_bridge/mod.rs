@@ -15,7 +15,7 @@
 //! - `may`'s own `cancel` unwinds a wait here; what the coroutine was woken for goes to the next waiter.
 
 use crate::greenlet::{self, Greenlet};
-use crate::park;
+use crate::park::{self, Caller};
 
 /// Runs `f` as a coroutine of `may`, which may change OS threads at every blocking call.
 ///
@@ -59,4 +59,19 @@ where
     // The result is published through the greenlet; `may`'s own handle only detaches.
     drop(handle);
     greenlet
+}
+
+/// Whether the caller runs as a coroutine of `may`: there, [`timeout`](crate::timeout()) and
+/// [`mask_kill`](crate::mask_kill) panic.
+///
+/// # Examples
+///
+/// ```
+/// assert!(!green_core::run(green_core::may::is_coroutine));
+/// // SAFETY: it keeps nothing of an OS thread, and is shallow.
+/// let migrating = unsafe { green_core::may::spawn(green_core::may::is_coroutine) };
+/// assert!(migrating.get().unwrap());
+/// ```
+pub fn is_coroutine() -> bool {
+    matches!(Caller::current(), Caller::May(_))
 }
