@@ -2,6 +2,7 @@
 
 #![cfg(feature = "rustls")]
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(unsafe_code, reason = "may's spawn is unsafe")]
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -167,6 +168,23 @@ fn srv_13_tls_over_a_unix_socket() {
         .read_to_string(&mut answer)
         .unwrap();
     assert_eq!(answer, "hello");
+}
+
+#[test]
+fn srv_13_a_may_coroutine_may_drop_a_connection() {
+    let (tls, config) = configs();
+    let (one, other) = UnixStream::pair().unwrap();
+    let server = spawn(move || tls.accept(one).unwrap());
+    let mut peer = client(other, &config);
+    while peer.conn.is_handshaking() {
+        peer.conn.complete_io(&mut peer.sock).unwrap();
+    }
+    let stream = server.into_result().unwrap();
+    // SAFETY: the closure keeps nothing of an OS thread across a blocking call, and is shallow.
+    let drops = unsafe { green_core::may::spawn(move || drop(stream)) };
+    drops.into_result().unwrap();
+    let read = peer.read(&mut [0]);
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::UnexpectedEof);
 }
 
 #[test]

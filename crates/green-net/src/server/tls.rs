@@ -71,8 +71,8 @@ impl From<Arc<ServerConfig>> for TlsAcceptor {
 
 /// A TLS connection, after its handshake.
 ///
-/// Dropping it tells the peer that this is the end (`close_notify`), unless the caller unwinds, and waits at most a second
-/// for room to do so.
+/// Dropping it tells the peer that this is the end (`close_notify`), and waits at most a second for room to do so. It does not
+/// if the caller unwinds, or is a `may` coroutine, whose waits have no limit: the peer sees a connection that was cut off.
 pub struct TlsStream<S: Read + Write> {
     tls: StreamOwned<ServerConnection, S>,
 }
@@ -108,7 +108,7 @@ impl<S: Read + Write> Write for TlsStream<S> {
 impl<S: Read + Write> Drop for TlsStream<S> {
     fn drop(&mut self) {
         // Nothing ends a wait of who unwinds, so one must not begin. (std's answer would count neighbours on the hub.)
-        if green_core::thread::panicking() {
+        if green_core::thread::panicking() || green_core::may::is_coroutine() {
             return;
         }
         self.tls.conn.send_close_notify();
