@@ -745,6 +745,77 @@ fn rule_55_an_error_of_the_spawner_closes_the_connection_and_backs_off() {
 }
 
 #[test]
+fn rule_55_a_panic_of_the_spawner_closes_the_connection_and_backs_off() {
+    std::panic::set_hook(Box::new(|_| ()));
+    log_pauses();
+    let failures = Arc::new(AtomicUsize::new(3));
+    let left = Arc::clone(&failures);
+    let server = hello_server()
+        .back_off(Duration::from_millis(1), Duration::from_millis(2))
+        .spawn_by(move |handler: Handler| {
+            let more = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            });
+            assert!(more.is_err(), "on purpose");
+            Ok(spawn(handler))
+        });
+    server.start().unwrap();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_or_default(), 0);
+    }
+    assert_eq!(ask(server.address()).unwrap(), "hello");
+    assert_eq!(*PAUSES.lock(), ["1ms", "2ms", "2ms"]);
+    assert_eq!(server.stop().left, 0);
+}
+
+#[test]
+fn rule_55_an_errno_of_the_spawner_is_not_one_of_the_socket() {
+    let failures = Arc::new(AtomicUsize::new(1));
+    let server = hello_server().spawn_by(move |handler: Handler| {
+        if failures.swap(0, Ordering::Relaxed) == 1 {
+            return Err(rustix::io::Errno::INVAL.into());
+        }
+        Ok(spawn(handler))
+    });
+    server.start().unwrap();
+    assert_eq!(ask(server.address()).unwrap_or_default(), "");
+    assert_eq!(ask(server.address()).unwrap(), "hello");
+}
+
+#[test]
+fn srv_10_the_end_of_the_acceptor_closes_the_server() {
+    std::panic::set_hook(Box::new(|_| ()));
+    struct NoRoom;
+    impl green_net::server::Spawner for NoRoom {
+        fn reserve(&self) -> green_net::server::Slot {
+            panic!("on purpose")
+        }
+    }
+    let server = Arc::new(hello_server().spawn_by(NoRoom));
+    let serving = Arc::clone(&server);
+    let serving = spawn(move || serving.serve_forever());
+    let _client = TcpStream::connect(server.address());
+    assert!(serving.join_timeout(LONG));
+    let error = serving.into_result().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Other);
+    assert!(server.closed() && !server.started());
+}
+
+#[test]
+fn grn21_a_spawn_callback_may_ask_the_server() {
+    let server = Arc::new(hello_server());
+    let asked = Arc::clone(&server);
+    let callback = green_core::add_spawn_callback(move |_| _ = asked.started());
+    let theirs = Arc::clone(&server);
+    let starts = spawn(move || theirs.start());
+    assert!(starts.join_timeout(LONG));
+    assert_eq!(ask(server.address()).unwrap(), "hello");
+    green_core::remove_spawn_callback(callback);
+}
+
+#[test]
 fn rule_55_errors_of_handlers_do_not_back_off() {
     log_pauses();
     let server = StreamServer::new("127.0.0.1:0", |_: TcpStream, _| Err::<(), _>("no")).unwrap();

@@ -6,16 +6,17 @@
 //!    full leaves connections with the kernel. 3. Accept and spawn, without waiting and with kills deferred.
 //! 4. From the start.
 //!
-//! To pause or to stop it is to kill it: by 3, a connection that was accepted has a handler.
+//! To pause or to stop it is to kill it: by 3, a connection that was accepted has a handler. Should it end in another way (a
+//! spawner panics when asked for room, a stranger kills it), the server stops.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use green_core::{mask_kill, sleep, yield_now};
+use green_core::{Greenlet, getcurrent, mask_kill, sleep, yield_now};
 use rustix::io::Errno;
 
-use super::handlers::Handlers;
-use super::{Settings, Shared, Source, Spawner};
+use super::{Handler, Settings, Shared, Source, Spawner};
 
 /// See the module documentation.
 pub(super) struct Acceptor<S: Source> {
@@ -35,6 +36,7 @@ impl<S: Source> Acceptor<S> {
         let Some(source) = self.shared.source() else {
             return;
         };
+        let _end = FailAtEnd(&self.shared);
         let mut buf = vec![0; self.settings.max_datagram];
         let mut delay = self.settings.min_delay;
         let mut in_a_row = 0;
@@ -78,22 +80,40 @@ impl<S: Source> Acceptor<S> {
             let Some(item) = source.take(buf)? else {
                 return Ok(false);
             };
-            let entry = self.handlers().enter();
+            let entry = self.shared.handlers.enter();
             let number = entry.number();
             let handle = Arc::clone(&self.handle);
-            let greenlet = self.spawner.spawn(Box::new(move || {
+            let greenlet = self.spawn(Box::new(move || {
                 // Dropped from the bottom: what is handled, the slot, the entry.
                 let _entry = entry;
                 let _slot = slot;
                 handle(item);
             }))?;
-            self.handlers().spawned(number, greenlet);
+            self.shared.handlers.spawned(number, greenlet);
             Ok(true)
         })
     }
 
-    fn handlers(&self) -> &Arc<Handlers> {
-        &self.shared.handlers
+    /// Starts a handler, with kills deferred: so what unwinds here is a panic of the spawner's.
+    fn spawn(&self, handler: Handler) -> io::Result<Greenlet<()>> {
+        match catch_unwind(AssertUnwindSafe(|| self.spawner.spawn(handler))) {
+            // Not one of the socket's, whatever number it has.
+            Ok(spawned) => spawned.map_err(|error| io::Error::new(error.kind(), error)),
+            Err(_) => Err(io::Error::other("the spawner panicked")),
+        }
+    }
+}
+
+/// Stops the server when its acceptor ends, unless somebody has asked for that.
+struct FailAtEnd<'a, S: Source>(&'a Shared<S>);
+
+impl<S: Source> Drop for FailAtEnd<'_, S> {
+    fn drop(&mut self) {
+        if self.0.is_accepted_by(getcurrent().map(|own| own.id())) {
+            log::error!("a server stops: its acceptor was killed, or panicked");
+            self.0
+                .fail(io::Error::other("the acceptor was killed, or panicked"));
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod tls;
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -362,7 +363,8 @@ impl<S: Source> Server<S> {
     ///
     /// # Errors
     ///
-    /// As [`Server::start`]; why it cannot accept any more.
+    /// As [`Server::start`]; why it cannot accept any more: the socket has failed, or (`Other`) the spawner panicked when it was
+    /// asked for room.
     pub fn serve_forever(&self) -> io::Result<()> {
         self.start()?;
         let stop = StopAtEnd(self);
@@ -517,7 +519,11 @@ impl<S: Source> Server<S> {
             spawner: Arc::clone(&self.spawner),
             settings: self.settings,
         };
-        state.acceptor = Some(green_core::spawn(move || acceptor.run()));
+        let acceptor = Greenlet::new(move || acceptor.run());
+        state.acceptor = Some(acceptor.clone());
+        drop(state);
+        // Spawn callbacks may ask for the state. If the server pauses or stops meanwhile, this does nothing.
+        acceptor.start();
         phase
     }
 }
@@ -526,6 +532,13 @@ impl<S> Shared<S> {
     /// The socket, unless the server has stopped.
     fn source(&self) -> Option<Arc<S>> {
         self.state.lock().source.clone()
+    }
+
+    /// Whether the server accepts, by the acceptor of this number.
+    fn is_accepted_by(&self, id: Option<NonZeroU64>) -> bool {
+        let state = self.state.lock();
+        let acceptor = state.acceptor.as_ref().map(Greenlet::id);
+        state.phase == Phase::Accepting && acceptor == id
     }
 
     /// The socket is of no use any more: the acceptor, which calls this, ends.

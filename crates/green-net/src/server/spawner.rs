@@ -28,7 +28,7 @@ use green_core::lock::Semaphore;
 pub trait Spawner: Send + Sync + 'static {
     /// Waits until there is room for one more handler. While this waits, the server accepts nothing.
     ///
-    /// The caller may be killed while it waits; then nothing may have been taken.
+    /// The caller may be killed while it waits; then nothing may have been taken. If this panics, the server stops.
     fn reserve(&self) -> Slot {
         Slot::empty()
     }
@@ -37,7 +37,8 @@ pub trait Spawner: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is no room after all: the connection is closed, and the server pauses as after a failed accept.
+    /// There is no room after all: the connection is closed, and the server pauses as after a failed accept. It does so after
+    /// a panic, too.
     #[track_caller]
     fn spawn(&self, handler: Handler) -> io::Result<Greenlet<()>> {
         Ok(green_core::spawn(handler))
