@@ -146,6 +146,9 @@ pub use config::{Config, Overflow};
 #[cfg(not(green_loom))]
 pub use debug::{StackUsage, Stats, dump, stack_usage, stats};
 #[cfg(not(green_loom))]
+#[doc(hidden)]
+pub use engine::make_room; // for green-net
+#[cfg(not(green_loom))]
 pub use error::{AlreadyStarted, Elapsed, Failure, Panic};
 #[cfg(not(green_loom))]
 #[doc(inline)]

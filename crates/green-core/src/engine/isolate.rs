@@ -83,7 +83,7 @@ static IS_ON: AtomicBool = AtomicBool::new(false);
 
 /// Has an overflow come now, if the stack may not be enough for a section of the runtime that must not stop half way.
 #[inline]
-pub(crate) fn make_room() {
+pub fn make_room() {
     if IS_ON.load(Ordering::Relaxed) {
         carrier::make_room();
     }

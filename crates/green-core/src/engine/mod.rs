@@ -29,5 +29,5 @@ mod stack;
 
 pub(crate) use call_site::call_site;
 pub(crate) use carrier::{Carrier, NotAbandoned, prefetch};
-pub(crate) use isolate::make_room;
+pub use isolate::make_room;
 pub(crate) use pinned::Pinned;

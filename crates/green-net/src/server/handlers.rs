@@ -5,13 +5,13 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use green_core::Greenlet;
-use parking_lot::Mutex;
+
+use super::lock::Lock;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Handlers {
-    /// Held for a look-up only: never while anything waits, is spawned or dropped.
-    table: Mutex<Table>,
+    table: Lock<Table>,
 }
 
 #[derive(Debug, Default)]

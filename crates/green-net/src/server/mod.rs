@@ -27,6 +27,7 @@
 
 mod acceptor;
 mod handlers;
+mod lock;
 mod outcome;
 mod source;
 mod spawner;
@@ -48,6 +49,7 @@ use crate::tcp::TcpListener;
 use crate::udp::UdpSocket;
 use acceptor::{Acceptor, Handle};
 use handlers::Handlers;
+use lock::Lock;
 use spawner::Unlimited;
 
 pub use outcome::Outcome;
@@ -154,8 +156,7 @@ impl Settings {
 
 /// What a server and its acceptor share.
 struct Shared<S> {
-    /// Held for a moment: never while anything waits.
-    state: parking_lot::Mutex<State<S>>,
+    state: Lock<State<S>>,
     /// Set when the server has stopped accepting for good.
     stopped: Event,
     /// Held by whoever waits for the handlers to end.
@@ -328,7 +329,7 @@ impl<S: Source> Server<S> {
         };
         Ok(Self {
             shared: Arc::new(Shared {
-                state: parking_lot::Mutex::new(state),
+                state: Lock::new(state),
                 stopped: Event::new(),
                 turn: Semaphore::new(1),
                 handlers: Arc::default(),
