@@ -18,12 +18,14 @@ use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::fmt;
 use std::fs;
-use std::io::{self, PipeWriter};
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::io::retry_on_intr;
 use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::{flag, low_level};
@@ -33,6 +35,8 @@ use crate::event::Event;
 use crate::greenlet::{Builder, Greenlet, spawn};
 use crate::hub::quiet;
 use crate::io::Io;
+use crate::time::sleep;
+use crate::timeout::deferring_interrupts;
 
 pub use signal_hook::consts::signal::*;
 
@@ -339,19 +343,38 @@ fn dispatcher_and_pipe() -> io::Result<(Dispatcher, PipeWriter)> {
     let (reader, writer) = io::pipe()?;
     rustix::io::ioctl_fionbio(&reader, true)?;
     let reader = Io::new(reader);
-    let dispatch = move || {
-        let mut bytes = [0; 64];
-        let mut more = || reader.read_with(|| None, |fd| Ok(rustix::io::read(fd, &mut bytes)?));
-        while more().is_ok_and(|count| count > 0) {
-            let due = SIGNALS.lock().due();
-            for handler in due {
-                spawn(move || handler());
-            }
-        }
-    };
+    // Whoever kills every green thread that it finds does not mean this one.
+    let dispatch = move || deferring_interrupts(|| dispatch(&reader));
     let dispatcher = Builder::new().name("green-signals").unstarted(dispatch)?;
     quiet::set_aside(dispatcher.id());
     Ok((dispatcher, writer))
+}
+
+/// Spawns what is due whenever something was written into the pipe, until that has no writer.
+fn dispatch(reader: &Io<PipeReader>) {
+    let mut bytes = [0; 64];
+    let mut read = || {
+        reader.read_with(
+            || None,
+            |fd| Ok(retry_on_intr(|| rustix::io::read(fd, &mut bytes))?),
+        )
+    };
+    loop {
+        match read() {
+            Ok(0) => return,
+            Ok(_) => {
+                make_room();
+                let due = SIGNALS.lock().due();
+                for handler in due {
+                    spawn(move || handler());
+                }
+            }
+            Err(error) => {
+                log::error!("green: signals are handled later: {error}");
+                sleep(PATIENCE);
+            }
+        }
+    }
 }
 
 /// Whether the process ignores a signal, by what the system tells of it.
@@ -363,7 +386,12 @@ fn is_ignored(signum: c_int) -> bool {
         .lines()
         .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    let bit = u32::try_from(signum - 1).ok();
-    let bit = bit.and_then(|bit| 1_u64.checked_shl(bit));
+    let place = signum
+        .checked_sub(1)
+        .and_then(|place| u32::try_from(place).ok());
+    let bit = place.and_then(|place| 1_u64.checked_shl(place));
     ignored.zip(bit).is_some_and(|(mask, bit)| mask & bit != 0)
 }
+
+/// How long to wait after an error, which is a limit of epoll.
+const PATIENCE: Duration = Duration::from_millis(100);

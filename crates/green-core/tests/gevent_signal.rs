@@ -21,8 +21,8 @@ use green_core::signal::{
 };
 use green_core::sync::Mutex;
 use green_core::{
-    Config, add_spawn_callback, getcurrent, remove_spawn_callback, run, sleep, spawn, stats,
-    wait_idle_timeout,
+    Config, RawGreenlet, add_spawn_callback, getcurrent, remove_spawn_callback, run, sleep, spawn,
+    stats, wait_idle_timeout,
 };
 use rustix::process::{Signal, getpid, kill_process};
 use support::eventually;
@@ -192,7 +192,7 @@ fn top14_a_handler_may_cancel_itself() {
 
 #[test]
 fn top14_what_cannot_be_handled_is_an_error() {
-    for signum in [SIGKILL, SIGSEGV, 0, 4_711, -1] {
+    for signum in [SIGKILL, SIGSEGV, 0, 4_711, -1, i32::MIN] {
         let error = signal_handler(signum, || ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{signum}");
     }
@@ -332,6 +332,26 @@ fn grn21_a_spawn_callback_may_set_and_cancel_handlers() {
     assert!(sets.join_timeout(Duration::from_secs(10)));
     sets.into_result().unwrap();
     remove_spawn_callback(callback);
+}
+
+#[test]
+fn top14_who_kills_every_green_thread_does_not_end_the_handling() {
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let theirs = Arc::clone(&all);
+    let callback = add_spawn_callback(move |one| theirs.lock().unwrap().push(one.clone()));
+    let (handler, count) = counter(SIGUSR1);
+    remove_spawn_callback(callback);
+    let all = std::mem::take(&mut *all.lock().unwrap());
+    assert_eq!(all.len(), 1);
+    raise(Signal::USR1);
+    counts(&count, 1);
+    all.iter().for_each(RawGreenlet::kill_nowait);
+    for n in 2..5 {
+        raise(Signal::USR1);
+        counts(&count, n);
+    }
+    drop(handler);
+    eventually("nobody waits for signals", || stats().live == 0);
 }
 
 #[test]
