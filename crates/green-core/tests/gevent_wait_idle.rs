@@ -86,7 +86,8 @@ fn rule_21_timers_io_and_blocking_jobs_do() {
     hubs(2);
     let begun = Instant::now();
     let timed = spawn(|| Event::new().wait_timeout(SHORT * 4));
-    assert!(!wait_idle_timeout(SHORT));
+    // The machine may be so slow that the time is over.
+    assert!(!wait_idle_timeout(SHORT) || timed.ready());
     wait_idle();
     assert!(timed.ready() && begun.elapsed() >= SHORT * 4);
     let later = spawn_later(LONG, || ());
@@ -100,7 +101,7 @@ fn rule_21_timers_io_and_blocking_jobs_do() {
     wait_idle();
     assert!(reads.get().unwrap());
     let job = spawn(|| blocking(|| std::thread::sleep(SHORT * 4)));
-    assert!(!wait_idle_timeout(SHORT));
+    assert!(!wait_idle_timeout(SHORT) || job.ready());
     wait_idle();
     assert!(job.ready());
 }
