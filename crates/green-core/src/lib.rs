@@ -111,6 +111,8 @@ pub mod timeout;
 mod waitable;
 #[expect(unsafe_code, reason = "links the waiters: see the rules in list.rs")]
 mod waitq;
+#[cfg(not(green_loom))]
+mod watched_line;
 
 /// What a model needs of the scheduler: the wake word and the inbox.
 #[cfg(green_loom)]

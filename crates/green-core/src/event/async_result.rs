@@ -10,6 +10,7 @@ use crate::greenlet::Greenlet;
 use crate::interrupt::OrRaise;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
+use crate::waitable::{Waitable, Watcher, Watchers};
 use crate::waitq::{Monitor, Wait, WaitQueue};
 
 /// A place for one value, or one error, that any number of callers can wait for.
@@ -33,9 +34,16 @@ use crate::waitq::{Monitor, Wait, WaitQueue};
 /// assert_eq!(answer.set(43).unwrap_err().into_inner(), 43);
 /// ```
 pub struct AsyncResult<T> {
-    /// Set under the lock of `waiting`, read without it.
+    /// Set under the lock of `state`, read without it.
     result: OnceLock<Result<T, Failure>>,
-    waiting: Monitor<WaitQueue>,
+    state: Monitor<State>,
+}
+
+struct State {
+    /// Those who wait until it is set.
+    waiting: WaitQueue,
+    /// Who waits for it among others.
+    watchers: Watchers,
 }
 
 impl<T> AsyncResult<T> {
@@ -43,7 +51,10 @@ impl<T> AsyncResult<T> {
     pub const fn new() -> Self {
         Self {
             result: OnceLock::new(),
-            waiting: Monitor::new(WaitQueue::new()),
+            state: Monitor::new(State {
+                waiting: WaitQueue::new(),
+                watchers: Watchers::new(),
+            }),
         }
     }
 
@@ -219,11 +230,15 @@ impl<T> AsyncResult<T> {
     }
 
     fn store(&self, result: Result<T, Failure>) -> Result<(), AlreadySet<Result<T, Failure>>> {
-        let mut outcome = Ok(());
-        self.waiting.notify_all(
-            |waiting| waiting,
-            |_| outcome = self.result.set(result).map_err(AlreadySet),
+        let (mut outcome, mut watchers) = (Ok(()), Vec::new());
+        self.state.notify_all(
+            |state| &mut state.waiting,
+            |state| {
+                outcome = self.result.set(result).map_err(AlreadySet);
+                watchers = state.watchers.take();
+            },
         );
+        watchers.iter().for_each(Watcher::tell);
         outcome
     }
 
@@ -233,10 +248,30 @@ impl<T> AsyncResult<T> {
             return Some(result);
         }
         let wait = Wait::new(WaitFor::AsyncResult, deadline);
-        let set = self
-            .waiting
-            .wait(wait, |waiting| waiting, |_| self.peek().map(|_| ()));
+        let set = self.state.wait(
+            wait,
+            |state| &mut state.waiting,
+            |_| self.peek().map(|_| ()),
+        );
         set.or_raise().and_then(|()| self.peek())
+    }
+}
+
+/// Ready when it is set.
+impl<T> Waitable for AsyncResult<T> {
+    fn watch(&self, watcher: &Watcher) {
+        let mut state = self.state.lock();
+        if !self.ready() {
+            state.watchers.add(watcher);
+            return;
+        }
+        drop(state);
+        watcher.tell();
+    }
+
+    fn unwatch(&self, watcher: &Watcher) {
+        let removed = self.state.lock().watchers.remove(watcher);
+        drop(removed);
     }
 }
 

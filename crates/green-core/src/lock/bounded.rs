@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::semaphore::{Permit, Permits};
 use crate::time::deadline::Deadline;
+use crate::waitable::{Waitable, Watcher};
 
 /// A [`Semaphore`](super::Semaphore) that never has more free permits than it began with.
 ///
@@ -92,6 +93,17 @@ impl BoundedSemaphore {
     /// All permits are free.
     pub fn release(&self) -> Result<(), OverRelease> {
         self.permits.release()
+    }
+}
+
+/// Ready as a [`Semaphore`](super::Semaphore) is.
+impl Waitable for BoundedSemaphore {
+    fn watch(&self, watcher: &Watcher) {
+        self.permits.watch(watcher);
+    }
+
+    fn unwatch(&self, watcher: &Watcher) {
+        self.permits.unwatch(watcher);
     }
 }
 

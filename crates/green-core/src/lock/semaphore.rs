@@ -8,7 +8,9 @@ use super::bounded::OverRelease;
 use crate::interrupt::OrRaise;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
-use crate::waitq::{Chosen, Line, Monitor, Turn, Wait};
+use crate::waitable::{Waitable, Watcher};
+use crate::waitq::{Monitor, Turn, Wait};
+use crate::watched_line::{Next, WatchedLine};
 
 /// A counter of permits. Acquiring takes one, waiting while there is none.
 ///
@@ -134,6 +136,26 @@ impl Semaphore {
     }
 }
 
+/// Ready when a permit is free, and nobody who came before the wait began waits for it. None is taken: somebody else may
+/// have it before the caller does.
+///
+/// ```
+/// use green_core::lock::Semaphore;
+///
+/// let (none, one) = (Semaphore::new(0), Semaphore::new(1));
+/// assert_eq!(green_core::wait_count(&[&none, &one], 1), [1]);
+/// assert_eq!(one.available(), 1);
+/// ```
+impl Waitable for Semaphore {
+    fn watch(&self, watcher: &Watcher) {
+        self.permits.watch(watcher);
+    }
+
+    fn unwatch(&self, watcher: &Watcher) {
+        self.permits.unwatch(watcher);
+    }
+}
+
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Semaphore")
@@ -199,7 +221,7 @@ struct State {
     /// How many may be taken.
     free: usize,
     /// Those who wait to take one, or only to see one.
-    waiting: Line,
+    waiting: WatchedLine,
 }
 
 impl State {
@@ -213,7 +235,7 @@ impl Permits {
         Self {
             state: Monitor::new(State {
                 free,
-                waiting: Line::new(),
+                waiting: WatchedLine::new(),
             }),
             limit,
         }
@@ -263,13 +285,28 @@ impl Permits {
     }
 
     /// Adds one; whom to wake.
-    fn add(&self) -> Result<Chosen, OverRelease> {
+    fn add(&self) -> Result<Next, OverRelease> {
         let mut state = self.state.lock();
         if state.free >= self.limit {
             return Err(OverRelease);
         }
         state.free += 1;
         Ok(state.waiting.choose())
+    }
+
+    pub(super) fn watch(&self, watcher: &Watcher) {
+        let mut state = self.state.lock();
+        if state.free == 0 {
+            state.waiting.watch(watcher);
+            return;
+        }
+        drop(state);
+        watcher.tell();
+    }
+
+    pub(super) fn unwatch(&self, watcher: &Watcher) {
+        let removed = self.state.lock().waiting.unwatch(watcher);
+        drop(removed);
     }
 
     fn permit(&self) -> Permit<'_> {

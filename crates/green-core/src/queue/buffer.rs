@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Whom to wake is chosen before an item is moved in, out or cloned: [`Chosen`] wakes also if that runs code of
-//!    the item's type which panics. That is under the lock, which delays whom it wakes, and no more.
+//! 1. Whom to wake is chosen before an item is moved in, out or cloned: [`Chosen`] and [`Next`] wake also if that runs
+//!    code of the item's type which panics. That is under the lock, which delays whom they wake, and no more.
 
 use std::sync::Arc;
 
@@ -13,7 +13,9 @@ use crate::interrupt::OrRaise;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
 use crate::timeout::no_park;
+use crate::waitable::Watcher;
 use crate::waitq::{Chosen, Line, Monitor, Turn, Wait, WaitQueue};
+use crate::watched_line::{Next, Told, WatchedLine};
 
 /// A handle to the shared state of a queue.
 pub(super) struct Buffer<S> {
@@ -30,7 +32,7 @@ struct Inner<S> {
     /// How often that has come down to zero.
     times_finished: u64,
     /// Those who wait for an item, to take it or only to see it.
-    getters: Line,
+    getters: WatchedLine,
     /// Those who wait for room.
     putters: Line,
     /// Those who wait until everything is done.
@@ -59,7 +61,7 @@ impl<S> Buffer<S> {
                 closed: false,
                 unfinished: count,
                 times_finished: 0,
-                getters: Line::new(),
+                getters: WatchedLine::new(),
                 putters: Line::new(),
                 joiners: WaitQueue::new(),
             })),
@@ -68,8 +70,10 @@ impl<S> Buffer<S> {
 
     /// Ends the queue; what is in it stays.
     pub(super) fn close(&self) {
+        let mut told = Told::default();
         self.inner
-            .notify_all(|inner| inner.getters.queue(), Inner::close);
+            .notify_all(|inner| inner.getters.queue(), |inner| told = inner.close());
+        drop(told);
         self.inner.notify_all(|inner| inner.putters.queue(), |_| ());
     }
 
@@ -118,6 +122,11 @@ impl<S> Buffer<S> {
         self.inner.notify_all(|inner| &mut inner.joiners, |_| ());
     }
 
+    pub(super) fn unwatch(&self, watcher: &Watcher) {
+        let removed = self.inner.lock().getters.unwatch(watcher);
+        drop(removed);
+    }
+
     pub(super) fn maxsize(&self) -> Option<usize> {
         self.inner.lock().maxsize
     }
@@ -158,21 +167,33 @@ impl<S: Store> Buffer<S> {
         self.inner.lock().items.len()
     }
 
+    /// Tells `watcher` when a `get` would not wait.
+    pub(super) fn watch(&self, watcher: &Watcher) {
+        let mut inner = self.inner.lock();
+        if inner.items.len() == 0 && !inner.closed {
+            inner.getters.watch(watcher);
+            return;
+        }
+        drop(inner);
+        watcher.tell();
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.inner.lock().room() == 0
     }
 
     /// Ends the queue and drops what is in it.
     pub(super) fn close_now(&self) {
-        let mut dropped = S::default();
+        let (mut dropped, mut told) = (S::default(), Told::default());
         self.inner.notify_all(
             |inner| inner.getters.queue(),
             |inner| {
-                inner.close();
+                told = inner.close();
                 dropped = std::mem::take(&mut inner.items);
                 inner.finish(dropped.len());
             },
         );
+        drop(told);
         self.inner.notify_all(|inner| inner.putters.queue(), |_| ());
         self.release_joiners();
     }
@@ -238,9 +259,10 @@ impl<S: Store> Buffer<S> {
 }
 
 impl<S> Inner<S> {
-    fn close(&mut self) {
+    /// Whom to tell.
+    fn close(&mut self) -> Told {
         self.closed = true;
-        self.getters.close();
+        self.getters.close()
     }
 
     /// So many items are done.
@@ -293,7 +315,7 @@ impl<S: Store> Inner<S> {
     }
 
     /// Clones the item that would be taken; `None` if there is none and more may come.
-    fn peek(&mut self, turn: Turn) -> Option<Result<(S::Item, Chosen), GetError>>
+    fn peek(&mut self, turn: Turn) -> Option<Result<(S::Item, Next), GetError>>
     where
         S::Item: Clone,
     {
@@ -308,7 +330,7 @@ impl<S: Store> Inner<S> {
 /// What became of a put.
 enum Put {
     /// The item is in; somebody may be there to take it.
-    Done(Chosen),
+    Done(Next),
     /// There was no room.
     Full,
     /// The queue is closed.
@@ -331,7 +353,7 @@ fn after_put<T>(put: Put, item: Option<T>) -> Result<(), PutError<T>> {
 }
 
 #[inline]
-fn after_get<T>(got: Option<Result<(T, Chosen), GetError>>) -> Result<T, GetError> {
+fn after_get<T, N>(got: Option<Result<(T, N), GetError>>) -> Result<T, GetError> {
     let (item, next) = got.unwrap_or(Err(GetError::Empty))?;
     drop(next);
     Ok(item)

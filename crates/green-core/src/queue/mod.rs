@@ -14,6 +14,7 @@
 //!   number, with a warning.
 //! - `shutdown()` is [`close`](Queue::close), `shutdown(immediate=True)` is [`close_now`](Queue::close_now). Iteration
 //!   ends when the queue is closed and empty; there is no item that ends it.
+//! - The queues with a buffer are [`Waitable`].
 //! - `Empty`, `Full` and `ShutDown` are [`GetError`] and [`PutError`], which gives the item back.
 
 mod buffer;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::time::deadline::Deadline;
+use crate::waitable::{Waitable, Watcher};
 use buffer::Buffer;
 use store::{Fifo, Heap, Lifo};
 
@@ -289,6 +291,18 @@ macro_rules! queue {
             /// The items, as they come, until the queue is closed and empty.
             pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
                 std::iter::from_fn(|| self.get().ok())
+            }
+        }
+
+        /// Ready when there is an item, and nobody who came before the wait began waits for it; also when the queue is
+        /// closed. Nothing is taken: somebody else may have the item before the caller does.
+        impl<T $(: $bound)?> Waitable for $name<T> {
+            fn watch(&self, watcher: &Watcher) {
+                self.buffer.watch(watcher);
+            }
+
+            fn unwatch(&self, watcher: &Watcher) {
+                self.buffer.unwatch(watcher);
             }
         }
 

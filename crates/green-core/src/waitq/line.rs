@@ -14,7 +14,7 @@
 //! 1. There are at least as many chosen callers on their way as reservations: each of them will look, and
 //!    take one, or [`Line::pass_on`] finds another for it. So nothing that is free is withheld for ever.
 
-use super::{Notified, Turn, WaitQueue, wake};
+use super::{Mark, Notified, Turn, WaitQueue, wake};
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -48,6 +48,17 @@ impl Line {
             return Chosen(None);
         }
         let chosen = self.queue.notify_one();
+        self.reserve_for(chosen)
+    }
+
+    /// As [`Line::choose`], from those ahead of `mark`.
+    pub(crate) fn choose_before(&mut self, Mark(bound): Mark) -> Chosen {
+        let chosen = self.queue.notify_below(bound);
+        self.reserve_for(chosen)
+    }
+
+    #[inline]
+    fn reserve_for(&mut self, chosen: Option<Notified>) -> Chosen {
         if chosen.is_some() && self.overtaken >= OVERTAKEN_AT_MOST {
             self.reserved += 1;
         }
@@ -101,12 +112,34 @@ impl Line {
         }
         next
     }
+
+    /// As [`Line::pass_on`].
+    pub(crate) fn pass_on_to_next(&mut self) -> Chosen {
+        Chosen(self.pass_on())
+    }
+
+    /// As [`Line::pass_on`], to one of those ahead of `mark`; if that is nobody, it is still to be passed on.
+    pub(crate) fn pass_on_before(&mut self, Mark(bound): Mark) -> Chosen {
+        Chosen(self.queue.notify_below(bound))
+    }
 }
 
 /// Whom to wake, if anybody, after the lock is released; on every way out. On one by a panic it may be under the lock.
 #[derive(Debug, Default)]
 #[must_use = "wakes when it is dropped, which is to be after the lock is released"]
 pub(crate) struct Chosen(Option<Notified>);
+
+impl Chosen {
+    /// Whether nobody was chosen.
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Leaves the waking to the caller.
+    pub(crate) fn into_notified(mut self) -> Option<Notified> {
+        self.0.take()
+    }
+}
 
 impl Drop for Chosen {
     #[inline]
