@@ -1,12 +1,13 @@
 //! Watching the runtime: counts, and a dump of every live green thread.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::panic::Location;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::engine::make_room;
-use crate::sched::control::State;
+use crate::sched::control::{Control, State};
 use crate::sched::registry::{MIGRATING, Registry};
 use crate::sched::slot::Waiting;
 use crate::sched::{self, WaitFor};
@@ -149,40 +150,65 @@ pub fn dump(out: &mut impl Write) -> io::Result<()> {
     let mut live: Vec<_> = registries().flat_map(Registry::snapshot).collect();
     live.sort_by_key(|control| control.id());
     writeln!(out, "{} green threads", live.len())?;
-    let now = sched::coarse(sched::clock(Instant::now()));
+    let now = now();
     for control in live {
-        let name = control.name().unwrap_or("-");
-        let hub = control.slot().map_or(control.hub(), |slot| slot.hub.id);
-        write!(out, "#{} {name} hub {hub} ", control.id())?;
-        match (control.state(), control.slot()) {
-            (State::Started, Some(slot)) => {
-                let Waiting {
-                    what,
-                    detail,
-                    since,
-                } = slot.waiting();
-                match what {
-                    WaitFor::Nothing => write!(out, "running")?,
-                    WaitFor::Read | WaitFor::Write => {
-                        write!(out, "waits for {what} of fd {detail}")?;
-                    }
-                    _ => write!(out, "waits for {what}")?,
-                }
-                if what != WaitFor::Nothing {
-                    write!(out, " since {:.3?}", sched::coarse_span(since, now))?;
-                }
-            }
-            (State::Started, None) => write!(out, "runs on may")?,
-            (State::Finished | State::KilledNew | State::KilledAside, _) => write!(out, "ended")?,
-            _ => write!(out, "not started")?,
-        }
-        writeln!(out, ", spawned at {}", control.site())?;
+        writeln!(out, "{}", Line::new(&control, now))?;
     }
     Ok(())
 }
 
+/// What there is to say about a green thread: see [`dump`].
+pub(crate) struct Line<'a> {
+    control: &'a Control,
+    /// What time it is: see [`sched::coarse`].
+    now: u32,
+}
+
+impl<'a> Line<'a> {
+    pub(crate) fn new(control: &'a Control, now: u32) -> Self {
+        Self { control, now }
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let control = self.control;
+        let name = control.name().unwrap_or("-");
+        let hub = control.slot().map_or(control.hub(), |slot| slot.hub.id);
+        write!(f, "#{} {name} hub {hub} ", control.id())?;
+        match (control.state(), control.slot()) {
+            (State::Started, Some(slot)) => self.write_waiting(f, slot.waiting())?,
+            (State::Started, None) => f.write_str("runs on may")?,
+            (State::Finished | State::KilledNew | State::KilledAside, _) => f.write_str("ended")?,
+            _ => f.write_str("not started")?,
+        }
+        write!(f, ", spawned at {}", control.site())
+    }
+}
+
+impl Line<'_> {
+    fn write_waiting(&self, f: &mut fmt::Formatter<'_>, waiting: Waiting) -> fmt::Result {
+        let Waiting {
+            what,
+            detail,
+            since,
+        } = waiting;
+        match what {
+            WaitFor::Nothing => return f.write_str("running"),
+            WaitFor::Read | WaitFor::Write => write!(f, "waits for {what} of fd {detail}")?,
+            _ => write!(f, "waits for {what}")?,
+        }
+        write!(f, " since {:.3?}", sched::coarse_span(since, self.now))
+    }
+}
+
+/// What time it is, for [`Line`].
+pub(crate) fn now() -> u32 {
+    sched::coarse(sched::clock(Instant::now()))
+}
+
 /// Everything that lists green threads.
-fn registries() -> impl Iterator<Item = &'static Registry> {
+pub(crate) fn registries() -> impl Iterator<Item = &'static Registry> {
     let hubs = sched::hubs().iter().map(|hub| &hub.registry);
     hubs.chain([&MIGRATING])
 }

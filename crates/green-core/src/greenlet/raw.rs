@@ -6,6 +6,7 @@ use std::panic::Location;
 use super::kill;
 use super::spawn::{Spec, launch};
 use crate::sched;
+use crate::sched::control::Control;
 use crate::sched::record::ControlRef;
 
 /// A green thread as anybody may see it; not a handle to its result.
@@ -23,8 +24,12 @@ pub struct RawGreenlet {
 }
 
 impl RawGreenlet {
-    pub(super) fn new(control: ControlRef) -> Self {
+    pub(crate) fn new(control: ControlRef) -> Self {
         Self { control }
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Its number, unique in the process.

@@ -168,7 +168,7 @@ impl Green {
             // Whatever unwound before was caught.
             own.interrupts.set_known_unwinding(false);
         }
-        if own.hub.is_watched {
+        if own.hub.is_watched.get() {
             watched::suspend(own, || own.carrier.park());
         } else {
             own.carrier.park();

@@ -1,4 +1,4 @@
-//! What happens at a switch only if the program asked for it: its hooks, and the check of `GREEN_CHECK_LIFO`.
+//! What happens at a switch only if it is asked for: hooks, stopwatches, and the check of `GREEN_CHECK_LIFO`.
 //!
 //! # The check
 //!
@@ -17,10 +17,11 @@ use crate::primitive::Mutex;
 use crate::sched::control::label;
 use crate::sched::slot::SlotLocal;
 
-/// Suspends the running green thread by `park`, with what the program asked for around it.
+/// Suspends the running green thread by `park`, with what was asked for around it.
 #[cold]
 #[inline(never)]
 pub(super) fn suspend(own: &'static SlotLocal, park: impl FnOnce()) {
+    own.hub.stopwatches.pause(own);
     let settings = config::freeze();
     if settings.check_lifo {
         check_lifo(own);
@@ -28,6 +29,7 @@ pub(super) fn suspend(own: &'static SlotLocal, park: impl FnOnce()) {
     let kept = take(settings);
     park();
     give_back(settings, &kept);
+    own.hub.stopwatches.resume(own);
 }
 
 /// Asks every hook for what it keeps.

@@ -34,6 +34,7 @@ mod record_tests;
 pub(crate) mod registry;
 pub(crate) mod slot;
 pub(crate) mod stack_usage;
+pub(crate) mod stopwatch;
 pub(crate) mod timers;
 mod wait_for;
 pub(crate) mod waiter;
@@ -57,6 +58,7 @@ use ready::Ready;
 use record::{Runner, SendRunner};
 use registry::Registry;
 use slot::{Slot, SlotLocal};
+use stopwatch::Stopwatches;
 use timers::Timers;
 pub(crate) use wait_for::WaitFor;
 
@@ -199,8 +201,12 @@ impl HubShared {
 pub(crate) struct Local {
     /// The other half.
     pub(crate) shared: &'static HubShared,
-    /// Whether the program has asked for anything at the switches: hooks, or a check.
-    pub(crate) is_watched: bool,
+    /// Whether anything is asked for at the switches: by the program, or by a stopwatch.
+    pub(crate) is_watched: Cell<bool>,
+    /// Whether the program has asked for anything there: hooks, or a check.
+    pub(crate) is_always_watched: bool,
+    /// Those that run here.
+    pub(crate) stopwatches: Stopwatches,
     /// Whether each green thread's use of its stack is measured.
     pub(crate) is_measured: bool,
     /// The FIFO of what is ready.
@@ -252,7 +258,9 @@ impl Local {
     pub(crate) fn new(shared: &'static HubShared, settings: &Settings) -> Self {
         Self {
             shared,
-            is_watched: settings.is_watched(),
+            is_watched: Cell::new(settings.is_watched()),
+            is_always_watched: settings.is_watched(),
+            stopwatches: Stopwatches::default(),
             is_measured: settings.measure_stacks,
             ready: Ready::default(),
             timed: Ready::default(),
