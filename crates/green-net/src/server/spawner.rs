@@ -6,13 +6,27 @@ use std::sync::Arc;
 
 use green_core::Greenlet;
 use green_core::lock::Semaphore;
+use green_core::pool::{Group, Pool};
 
 /// What runs the handlers of a server; gevent's `spawn=`.
 ///
-/// Implemented for an `Arc<Semaphore>`, of which each handler holds a permit, and for closures. A pool of any
-/// kind becomes one in a few lines.
+/// Implemented for a [`Pool`] or [`Group`], of which each handler is a member; for an `Arc<Semaphore>`, of which each handler
+/// holds a permit; and for closures.
 ///
 /// # Examples
+///
+/// Handlers in a pool that others use, too:
+///
+/// ```
+/// use green_core::pool::Pool;
+/// use green_net::TcpStream;
+/// use green_net::server::StreamServer;
+///
+/// let pool = Pool::new(1_000);
+/// let server = StreamServer::new("127.0.0.1:0", |_: TcpStream, _| ())?.spawn_by(pool.clone());
+/// server.start()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// Handlers with a small stack:
 ///
@@ -87,6 +101,35 @@ impl Spawner for Arc<Semaphore> {
     fn reserve(&self) -> Slot {
         self.acquire().forget();
         Slot::new(Permit(Self::clone(self)))
+    }
+}
+
+/// While the group is full nothing is accepted. If others take the last place before a connection does that was accepted,
+/// its handler waits for the next one. In a closed group connections are closed.
+impl Spawner for Group {
+    fn reserve(&self) -> Slot {
+        while !self.is_closed() && self.wait_available() == 0 {
+            // Others were faster.
+        }
+        Slot::empty()
+    }
+
+    fn spawn(&self, handler: Handler) -> io::Result<Greenlet<()>> {
+        if self.is_closed() {
+            return Err(io::Error::other("the pool is closed"));
+        }
+        Ok(self.apply_async(handler))
+    }
+}
+
+/// As a [`Group`].
+impl Spawner for Pool {
+    fn reserve(&self) -> Slot {
+        (**self).reserve()
+    }
+
+    fn spawn(&self, handler: Handler) -> io::Result<Greenlet<()>> {
+        Spawner::spawn(&**self, handler)
     }
 }
 
