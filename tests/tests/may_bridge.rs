@@ -19,7 +19,9 @@ use green_core::event::Event;
 use green_core::lock::Semaphore;
 use green_core::queue::{GetError, PutError, Queue};
 use green_core::sync::{Condvar, Mutex};
-use green_core::{Failure, Greenlet, blocking, joinall, joinall_timeout, sleep, spawn, yield_now};
+use green_core::{
+    Failure, Greenlet, blocking, joinall, joinall_timeout, sleep, spawn, wait, yield_now,
+};
 use green_net::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use green_net::{TcpListener, TcpStream, UdpSocket};
 use green_tests::{Held, PATIENCE, Random, alone, eventually};
@@ -777,6 +779,16 @@ fn time_limits_and_masks_say_that_they_do_not_work() {
 /// `take` returns once it has got something.
 #[track_caller]
 fn cancel_passes_on(take: impl Fn() + Clone + Send + 'static, give: impl Fn()) {
+    cancel_passes_on_to(take.clone(), take, give);
+}
+
+/// The same, where the second one takes it by `take_second`.
+#[track_caller]
+fn cancel_passes_on_to(
+    take: impl Fn() + Clone + Send + 'static,
+    take_second: impl Fn() + Clone + Send + 'static,
+    give: impl Fn(),
+) {
     let mut random = Random::new(3);
     let mut cancelled = 0;
     for round in 0..150_u32 {
@@ -790,7 +802,7 @@ fn cancel_passes_on(take: impl Fn() + Clone + Send + 'static, give: impl Fn()) {
             // Else it is cancelled as it begins to wait.
             thread::sleep(Duration::from_millis(1));
         }
-        let second = spawn(take.clone());
+        let second = spawn(take_second.clone());
         thread::sleep(Duration::from_micros(200));
         thread::scope(|scope| {
             let spins = random.below(2_000);
@@ -833,6 +845,30 @@ fn cancel_passes_an_item_on() {
     let queue = Queue::unbounded();
     let theirs = queue.clone();
     cancel_passes_on(move || theirs.get().unwrap(), || queue.put(()).unwrap());
+    assert!(queue.is_empty());
+    held.check();
+}
+
+#[test]
+fn cancel_of_one_ahead_is_seen_by_who_waits_for_several_things() {
+    let (_alone, held) = setup();
+    let semaphore = Arc::new(Semaphore::new(0));
+    let (theirs, watched) = (Arc::clone(&semaphore), Arc::clone(&semaphore));
+    let take = move || theirs.acquire().forget();
+    let see = move || {
+        assert_eq!(wait(&[&watched]), [0]);
+        watched.acquire().forget();
+    };
+    cancel_passes_on_to(take, see, || semaphore.release());
+    assert_eq!(semaphore.available(), 0);
+    let queue = Queue::unbounded();
+    let (theirs, watched) = (queue.clone(), queue.clone());
+    let see = move || {
+        assert_eq!(wait(&[&watched]), [0]);
+        watched.get().unwrap();
+    };
+    let take = move || theirs.get().unwrap();
+    cancel_passes_on_to(take, see, || queue.put(()).unwrap());
     assert!(queue.is_empty());
     held.check();
 }
