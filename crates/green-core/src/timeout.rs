@@ -7,11 +7,12 @@ use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::time::{Duration, Instant};
 
 use crate::error::Elapsed;
 use crate::interrupt;
-use crate::park::{Caller, Interrupt};
+use crate::park::{Caller, Interrupt, Park};
 use crate::sched::interrupts::{Interrupts, ScopeId};
 
 /// Runs `f`, and unwinds it at its next blocking call once `limit` is over.
@@ -182,9 +183,11 @@ impl Timeout {
 
     /// Whether `payload`, which unwound to the caller, is its last expiry.
     pub fn is_cause_of(&self, payload: &(dyn Any + Send)) -> bool {
-        self.scope
-            .get()
-            .is_some_and(|(_, id)| interrupt::of(payload) == Some(Interrupt::Timeout(id)))
+        self.scope.get().is_some_and(|(owner, id)| {
+            interrupt::of(payload) == Some(Interrupt::Timeout(id))
+                // Others number their scopes, too.
+                && ptr::eq(owner.waiter(), Caller::current().waiter())
+        })
     }
 
     /// Runs `f`, starts it before unless it is pending, and closes it after; gevent's `with`.

@@ -128,6 +128,22 @@ fn tmo_05_nested_ones_are_told_apart_by_identity() {
 }
 
 #[test]
+fn tmo_05_another_ones_expiry_is_told_apart_too() {
+    alone(|| {
+        let own = Rc::new(Timeout::start_new(EVER));
+        let theirs = Rc::clone(&own);
+        spawn_local(move || {
+            let limit = Timeout::start_new(SHORT);
+            let expiry = catch_unwind(|| sleep(EVER)).unwrap_err();
+            assert!(limit.is_cause_of(&*expiry) && !theirs.is_cause_of(&*expiry));
+        })
+        .into_result()
+        .unwrap();
+        assert!(own.pending());
+    });
+}
+
+#[test]
 fn tmo_06_start_new_is_pending() {
     alone(|| {
         let limit = Timeout::start_new(SHORT);
