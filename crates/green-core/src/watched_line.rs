@@ -59,7 +59,7 @@ impl WatchedLine {
         if self.watching.is_some() {
             return self.past_watchers(Line::choose_before, Line::choose);
         }
-        Next::new(self.line.choose())
+        Next::Wake(self.line.choose())
     }
 
     /// As [`Line::sees`]; tells the watchers ahead of who is chosen.
@@ -67,7 +67,7 @@ impl WatchedLine {
         if self.watching.is_some() && turn == Turn::Chosen && free > 0 {
             return Some(self.past_watchers(Line::pass_on_before, Line::pass_on_to_next));
         }
-        self.line.sees(turn, free).map(Next::new)
+        self.line.sees(turn, free).map(Next::Wake)
     }
 
     /// As [`Line::pass_on`]; tells the watchers ahead of who is chosen, though the lock is held: this is for a coroutine
@@ -75,7 +75,7 @@ impl WatchedLine {
     pub(crate) fn pass_on(&mut self) -> Option<Notified> {
         if self.watching.is_some() {
             let next = self.past_watchers(Line::pass_on_before, Line::pass_on_to_next);
-            return next.chosen.into_notified();
+            return next.into_notified();
         }
         self.line.pass_on()
     }
@@ -118,35 +118,57 @@ impl WatchedLine {
             if !chosen.is_nobody() {
                 watching.0.push_front(first);
                 self.watching = Some(watching);
-                return Next {
-                    _told: Told(Some(told)),
-                    chosen,
-                };
+                return Next::Tell(Ahead::new(told, chosen));
             }
             told.0.push_back(first);
         }
-        Next {
-            _told: Told(Some(told)),
-            chosen: last(&mut self.line),
-        }
+        Next::Tell(Ahead::new(told, last(&mut self.line)))
     }
 }
 
 /// Whom to tell and whom to wake, in this order, when this is dropped, on every way out.
 #[derive(Debug)]
 #[must_use = "tells and wakes when it is dropped, which must be after the lock is released"]
-pub(crate) struct Next {
+pub(crate) enum Next {
+    /// Nobody watched.
+    Wake(Chosen),
+    /// Somebody did.
+    Tell(Ahead),
+}
+
+impl Next {
+    fn into_notified(self) -> Option<Notified> {
+        match self {
+            Self::Wake(chosen) => chosen.into_notified(),
+            Self::Tell(mut ahead) => ahead.0.take()?.chosen.into_notified(),
+        }
+    }
+}
+
+/// Watchers ahead of who was chosen, and that one.
+#[derive(Debug)]
+pub(crate) struct Ahead(Option<Box<ToldFirst>>);
+
+#[derive(Debug)]
+struct ToldFirst {
     _told: Told,
     chosen: Chosen,
 }
 
-impl Next {
-    #[inline]
-    fn new(chosen: Chosen) -> Self {
-        Self {
-            _told: Told(None),
+impl Ahead {
+    fn new(told: Box<Watching>, chosen: Chosen) -> Self {
+        Self(Some(Box::new(ToldFirst {
+            _told: Told(Some(told)),
             chosen,
-        }
+        })))
+    }
+}
+
+impl Drop for Ahead {
+    #[cold]
+    #[inline(never)]
+    fn drop(&mut self) {
+        self.0 = None;
     }
 }
 
