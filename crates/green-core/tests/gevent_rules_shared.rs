@@ -55,13 +55,25 @@ on_hubs!(
     ]
 );
 
+/// Waits until `g` waits for `what`.
+fn wait_begins<T>(g: &Greenlet<T>, what: &str) {
+    let (name, waits) = (format!("#{} ", g.id()), format!(" waits for {what} "));
+    eventually("it waits", || {
+        let mut dump = Vec::new();
+        green_core::dump(&mut dump).unwrap();
+        let dump = String::from_utf8(dump).unwrap();
+        dump.lines()
+            .any(|line| line.starts_with(&name) && line.contains(&waits))
+    });
+}
+
 fn rule_35_join_sees_that_the_pool_was_empty_once() {
     let (pool, gate) = (Pool::new(1), Arc::new(Event::new()));
     let theirs = Arc::clone(&gate);
     pool.spawn(move || theirs.wait());
     let joins = pool.clone();
     let joiner = spawn(move || joins.join());
-    assert!(!joiner.join_timeout(SHORT));
+    wait_begins(&joiner, "join");
     gate.set();
     // Another one may be in by the time the joiner runs: it has been empty all the same.
     let next = pool.spawn(|| sleep(EVER));
@@ -122,21 +134,14 @@ fn rule_39_imap_runs_ahead_as_far_as_maxsize_lets_it() {
 }
 
 fn rule_41_set_and_clear_releases_those_who_waited() {
-    let (event, waiting) = (Arc::new(Event::new()), Arc::new(Semaphore::new(0)));
+    let event = Arc::new(Event::new());
     let waiters = [(); 3].map(|()| {
-        let (event, waiting) = (Arc::clone(&event), Arc::clone(&waiting));
-        spawn(move || {
-            waiting.release();
-            event.wait_timeout(EVER)
-        })
+        let event = Arc::clone(&event);
+        spawn(move || event.wait_timeout(EVER))
     });
-    waiters.iter().for_each(|_| waiting.acquire().forget());
-    eventually("all of them wait", || {
-        let mut dump = Vec::new();
-        green_core::dump(&mut dump).unwrap();
-        let dump = String::from_utf8(dump).unwrap();
-        dump.matches("waits for event").count() == 3
-    });
+    waiters
+        .iter()
+        .for_each(|waiter| wait_begins(waiter, "event"));
     event.set();
     event.clear();
     assert!(waiters.iter().all(|waiter| waiter.get().unwrap()));
