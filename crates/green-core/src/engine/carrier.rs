@@ -325,6 +325,25 @@ impl Carrier {
         }
     }
 
+    /// How much of the stack is left below where it parked, in bytes; `None` if it parked on another stack, a
+    /// generator's of the program, or nobody knows.
+    pub(crate) fn room_when_parked(&self) -> Option<usize> {
+        self.room_below(self.parked_at.get())
+    }
+
+    /// As [`Carrier::room_when_parked`], of this carrier, which is running.
+    #[inline(never)]
+    pub(crate) fn room(&self) -> Option<usize> {
+        let here = 0_u8;
+        self.room_below(ptr::from_ref(&here).addr())
+    }
+
+    fn room_below(&self, sp: usize) -> Option<usize> {
+        let stack = self.stack()?;
+        let is_here = (stack.bottom..stack.top).contains(&sp);
+        is_here.then(|| sp - stack.bottom)
+    }
+
     /// Has the processor find the page on which this carrier will go on.
     #[inline]
     pub(crate) fn touch_stack(&self) {

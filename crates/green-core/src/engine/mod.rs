@@ -2,7 +2,7 @@
 //!
 //! The only folder that names `generator`, the coroutine engine crate that `may` itself is built on.
 //! Its whole surface is here: make a [`Carrier`], resume it from its hub, park it from inside,
-//! and report an overflow of its stack ([`overflow`]). What runs on a carrier, and when, is decided
+//! report an overflow of its stack ([`overflow`]), and walk it ([`walk`], [`sample`]). What runs on a carrier, and when, is decided
 //! above, in `sched` and `hub`.
 //!
 //! # Rules
@@ -19,15 +19,16 @@
 //!
 //! Which green thread runs next (`sched`), why one waits (`park`, `waitq`).
 
-mod call_site;
 mod carrier;
 pub(crate) mod guard;
 mod isolate;
 pub(crate) mod overflow;
 mod pinned;
+pub(crate) mod sample;
 mod stack;
+mod walk;
 
-pub(crate) use call_site::call_site;
 pub(crate) use carrier::{Carrier, NotAbandoned, prefetch};
 pub use isolate::make_room;
 pub(crate) use pinned::Pinned;
+pub(crate) use walk::{Frames, ROOM, call_site};

@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 use generator::Gn;
 
 use super::{carrier, isolate};
-use crate::config::MIN_STACK_SIZE;
+use crate::config::{self, MIN_STACK_SIZE};
 
 /// Sets how the report names the running green thread: called inside the signal handler, so `f` must
 /// not allocate and must not lock.
@@ -63,7 +63,7 @@ pub(super) fn install_report() {
 }
 
 /// The current action for `signal`.
-fn handler(signal: libc::c_int) -> libc::sigaction {
+pub(super) fn handler(signal: libc::c_int) -> libc::sigaction {
     let mut action = MaybeUninit::zeroed();
     // SAFETY: a null new action only reads the old one, into memory of the right type.
     unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
@@ -71,8 +71,8 @@ fn handler(signal: libc::c_int) -> libc::sigaction {
     unsafe { action.assume_init() }
 }
 
-/// Gives the calling OS thread an alternate signal stack if it has none: the report cannot run on the
-/// stack that overflowed.
+/// Gives the calling OS thread, which never ends, an alternate signal stack, if it has none that is as large: the report
+/// cannot run on the stack that overflowed, and a walk ([`sample`](super::sample)) needs more than the least that std gives.
 pub(crate) fn ensure_signal_stack() {
     isolate::remember_mask();
     let mut current = MaybeUninit::<libc::stack_t>::zeroed();
@@ -80,22 +80,42 @@ pub(crate) fn ensure_signal_stack() {
     unsafe { libc::sigaltstack(ptr::null(), current.as_mut_ptr()) };
     // SAFETY: zeroed is a valid `stack_t`, and the call filled it in.
     let current = unsafe { current.assume_init() };
-    if current.ss_flags & libc::SS_DISABLE == 0 {
+    let has_one = current.ss_flags & libc::SS_DISABLE == 0;
+    if has_one && current.ss_size >= SIGNAL_STACK_SIZE {
         return;
     }
-    // A hub thread never exits, so its alternate stack is never given back.
-    let memory = Box::leak(vec![0_u8; SIGNAL_STACK_SIZE].into_boxed_slice());
-    let ours = libc::stack_t {
-        ss_sp: memory.as_mut_ptr().cast(),
-        ss_flags: 0,
-        ss_size: memory.len(),
+    let Some(bottom) = map_signal_stack() else {
+        return;
     };
-    // SAFETY: `memory` is leaked, so it outlives every signal on this OS thread.
+    let ours = libc::stack_t {
+        ss_sp: bottom,
+        ss_flags: 0,
+        ss_size: SIGNAL_STACK_SIZE,
+    };
+    // SAFETY: the memory stays mapped, so it outlives every signal on this OS thread. Nobody runs on the one before; who
+    // made it gives it back when this OS thread ends, which is never.
     unsafe { libc::sigaltstack(&raw const ours, ptr::null_mut()) };
 }
 
 /// Size of a signal stack of ours, in bytes.
 const SIGNAL_STACK_SIZE: usize = 64 * 1024;
+
+/// Memory for a signal stack, above a page that nobody may touch; for ever.
+fn map_signal_stack() -> Option<*mut libc::c_void> {
+    let guard = config::page_size();
+    let size = guard + SIGNAL_STACK_SIZE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a mapping of its own, wherever there is room.
+    let start = unsafe { libc::mmap(ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return None;
+    }
+    let bottom = start.wrapping_byte_add(guard);
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the part of that mapping above its first page.
+    let status = unsafe { libc::mprotect(bottom, SIGNAL_STACK_SIZE, access) };
+    (status == 0).then_some(bottom)
+}
 
 /// Reports an overflow and aborts, or passes the fault on.
 extern "C" fn on_fault(
