@@ -82,6 +82,40 @@ impl Error for Failure {
     }
 }
 
+/// Why [`debug::trace`](crate::debug::trace) cannot tell where a green thread waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// No green thread that lives has this id: it has ended, or there never was one.
+    Ended,
+    /// It has not started.
+    NotStarted,
+    /// It ran all the while, without a blocking call. If it goes on so, [`Config::watchdog`](crate::Config::watchdog) tells
+    /// where.
+    Running,
+    /// It runs on `may`: only green threads that stay on their hub can be asked.
+    Migrating,
+    /// Another green thread kept the hub all the while.
+    HubBusy,
+    /// The rest of its stack is too small for a walk, or what waits is a coroutine that it runs itself.
+    NoRoom,
+}
+
+impl fmt::Display for TraceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "no live green thread has this id",
+            Self::NotStarted => "the green thread has not started",
+            Self::Running => "the green thread runs",
+            Self::Migrating => "the green thread runs on may",
+            Self::HubBusy => "the hub of the green thread is busy",
+            Self::NoRoom => "the stack of the green thread has no room for a walk",
+        })
+    }
+}
+
+impl Error for TraceError {}
+
 /// The payload of a panic, shared by everyone who asks for the result.
 #[derive(Clone)]
 pub struct Panic {

@@ -23,7 +23,7 @@
 //! - [`thread`]: std's threads. [`sync`]: std's locks. [`lock`], [`event`], [`queue`], [`pool`], [`threadpool`]: gevent's.
 //! - [`fs`]: std's files. [`process`]: its children. [`io`]: any file descriptor. Sockets are in the crate `green-net`.
 //! - [`signal`]: signals of the process. [`select`]: several descriptors at once. [`os`], [`fileobject`]: any one.
-//! - [`Config`]: the knobs. [`stats`], [`dump`], [`util`]: what is going on.
+//! - [`Config`]: the knobs. [`stats`], [`dump`], [`debug`], [`util`]: what is going on.
 //!
 //! # How it works
 //!
@@ -49,7 +49,7 @@ mod primitive;
 #[cfg(not(green_loom))]
 mod config;
 #[cfg(not(green_loom))]
-mod debug;
+pub mod debug;
 #[cfg(not(green_loom))]
 #[expect(unsafe_code, reason = "stacks and switches: see the module's rules")]
 mod engine;
@@ -107,6 +107,8 @@ pub mod threadpool;
 mod time;
 #[cfg(not(green_loom))]
 pub mod timeout;
+#[cfg(not(green_loom))]
+mod trace;
 #[cfg(not(green_loom))]
 pub mod util;
 #[cfg(not(green_loom))]

@@ -16,8 +16,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Only the loop resumes a carrier, and only for a slot that it took from the ready FIFO or that it
-//!    has just given a start to.
+//! 1. Only the loop resumes a carrier, and only for a slot that it took from the ready FIFO, that it has just given a
+//!    start to, or that is to show its frames and park again ([`inquiry`]).
 //! 2. Nothing in the loop blocks but the poll.
 
 use std::cell::Cell;
@@ -49,6 +49,7 @@ use crate::sched::{self, Counters, HubShared, Local, Message, Work, count, count
 use trim::Trimmer;
 
 pub(crate) mod idle;
+mod inquiry;
 pub(crate) mod quiet;
 mod trim;
 mod watchdog;
@@ -422,6 +423,7 @@ impl Hub {
                         self.local.push(Work::Start(start));
                     }
                 }
+                Message::Trace(inquiry) => inquiry::answer(self.local, inquiry),
             }
         }
     }

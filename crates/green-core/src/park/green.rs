@@ -169,16 +169,39 @@ impl Green {
             own.interrupts.set_known_unwinding(false);
         }
         if own.hub.is_watched.get() {
-            watched::suspend(own, || own.carrier.park());
+            watched::suspend(own, || {
+                own.carrier.park();
+                show_frames(own);
+            });
         } else {
             own.carrier.park();
         }
-        if own.interrupts.is_parked_unwinding() {
-            own.interrupts.set_parked_unwinding(false);
-            // While it was away, others may have found nobody unwinding: this one still is.
-            own.interrupts.set_known_unwinding(true);
+        if own.interrupts.is_to_look_up() {
+            look_up(own);
         }
         slot.note_running();
+    }
+}
+
+/// A park is over, and there is something to see to.
+#[cold]
+#[inline(never)]
+fn look_up(own: &'static SlotLocal) {
+    show_frames(own);
+    if own.interrupts.is_parked_unwinding() {
+        own.interrupts.set_parked_unwinding(false);
+        // While it was away, others may have found nobody unwinding: this one still is.
+        own.interrupts.set_known_unwinding(true);
+    }
+}
+
+/// For as long as the hub resumes the green thread only to see its frames: shows them, and parks again. To its wait
+/// nothing has happened.
+#[inline(never)]
+fn show_frames(own: &'static SlotLocal) {
+    while own.interrupts.take_shows_frames() {
+        own.hub.frames.borrow_mut().walk();
+        own.carrier.park();
     }
 }
 

@@ -57,6 +57,8 @@ const INTERRUPTED: u8 = 1 << 4;
 const PARKED_UNWINDING: u8 = 1 << 5;
 /// There are scopes, or have been.
 const USED: u8 = 1 << 6;
+/// The caller was resumed to show its frames only.
+const SHOWS_FRAMES: u8 = 1 << 7;
 
 impl Interrupts {
     /// Forgets everything: the next green thread begins afresh.
@@ -247,6 +249,24 @@ impl Interrupts {
     #[inline]
     pub(crate) fn is_parked_unwinding(&self) -> bool {
         self.is(PARKED_UNWINDING)
+    }
+
+    /// Whether there is something to see to after a park: the caller parked while it unwound, or it is to show its frames.
+    #[inline]
+    pub(crate) fn is_to_look_up(&self) -> bool {
+        self.is(PARKED_UNWINDING | SHOWS_FRAMES)
+    }
+
+    /// Notes that the caller will be resumed to show its frames only.
+    pub(crate) fn set_shows_frames(&self) {
+        self.set(SHOWS_FRAMES, true);
+    }
+
+    /// Whether the caller was resumed for that; once.
+    pub(crate) fn take_shows_frames(&self) -> bool {
+        let shows = self.is(SHOWS_FRAMES);
+        self.set(SHOWS_FRAMES, false);
+        shows
     }
 
     fn update_earliest(&self) {

@@ -51,11 +51,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::Settings;
+use crate::engine::Frames;
+use crate::engine::sample::Sample;
+use crate::error::TraceError;
 use carriers::Carriers;
 use inbox::Inbox;
 use memory::Memory;
 use ready::Ready;
-use record::{Runner, SendRunner};
+use record::{ControlRef, Runner, SendRunner};
 use registry::Registry;
 use slot::{Slot, SlotLocal};
 use stopwatch::Stopwatches;
@@ -75,6 +78,8 @@ pub(crate) struct HubShared {
     pub(crate) registry: Registry,
     /// Counters for `stats`; written by the hub only.
     pub(crate) counters: Counters,
+    /// By which the watchdog asks where a green thread is; set by the hub's OS thread, if there is a watchdog.
+    pub(crate) sample: OnceLock<&'static Sample>,
 }
 
 /// What a hub counts. Only the hub's own OS thread writes, so an increment is a load and a store.
@@ -129,6 +134,22 @@ pub(crate) enum Message {
     CancelCall(Instant, u64),
     /// Do not start the green thread of this id after all.
     CancelStart(u64),
+    /// Tell where this green thread waits.
+    Trace(Inquiry),
+}
+
+/// A question for the frames of a parked green thread.
+pub(crate) struct Inquiry {
+    /// Of whom.
+    pub(crate) control: ControlRef,
+    /// Takes the answer, on the hub's own stack; it neither waits nor panics.
+    pub(crate) answer: Box<dyn FnOnce(Result<Frames, TraceError>) + Send>,
+}
+
+impl fmt::Debug for Inquiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Inquiry").field(&self.control).finish()
+    }
 }
 
 /// Something for a hub to call on its own stack; it neither waits nor panics.
@@ -158,6 +179,7 @@ impl HubShared {
             bell,
             registry: Registry::new(),
             counters: Counters::default(),
+            sample: OnceLock::new(),
         }
     }
 
@@ -239,6 +261,8 @@ pub(crate) struct Local {
     looked_at: Cell<Option<Instant>>,
     /// Ids for the next green threads: the next one, and the end of the block.
     ids: Cell<(u64, u64)>,
+    /// What the green thread that was asked last has shown of its stack.
+    pub(crate) frames: RefCell<Box<Frames>>,
     /// Memory for the records of new green threads.
     memory: Memory,
     /// Memory for new slots.
@@ -277,6 +301,7 @@ impl Local {
             operations: Cell::new(0),
             looked_at: Cell::new(None),
             ids: Cell::new((0, 0)),
+            frames: RefCell::new(Box::new(Frames::new())),
             memory: Memory::default(),
             slots: RefCell::default(),
         }

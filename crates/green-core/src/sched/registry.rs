@@ -1,5 +1,7 @@
 //! Every live green thread, for counts and dumps.
 
+use std::num::NonZeroU64;
+
 use parking_lot::Mutex;
 use slab::Slab;
 
@@ -73,6 +75,13 @@ impl Registry {
             .iter()
             .map(|(_, control)| control.clone())
             .collect()
+    }
+
+    /// The live green thread of this id, if it is listed here.
+    pub(crate) fn find(&self, id: NonZeroU64) -> Option<ControlRef> {
+        let listed = self.listed.lock();
+        let mut live = listed.live.iter().map(|(_, control)| control);
+        live.find(|control| control.id() == id).cloned()
     }
 
     /// How many are live, and how many have ended.

@@ -85,6 +85,15 @@ impl SlotLocal {
         self.running.borrow().as_ref().map(f)
     }
 
+    /// Whether a green thread is in the midst of its own code here, not at a switch: for the OS thread that runs it.
+    ///
+    /// Async-signal-safe.
+    pub(crate) fn is_between_switches(&self) -> bool {
+        let has_one = |running: std::cell::Ref<'_, Option<Running>>| running.is_some();
+        self.slot().waiting().what == WaitFor::Nothing
+            && self.running.try_borrow().is_ok_and(has_one)
+    }
+
     /// The green thread that ran here is gone.
     #[inline]
     pub(crate) fn release(&self) -> Option<Running> {

@@ -1,4 +1,16 @@
-//! Watching the runtime: counts, and a dump of every live green thread.
+//! Watching the runtime: counts, a dump of every live green thread, and where one of them waits.
+//!
+//! | function | tells |
+//! |---|---|
+//! | [`stats`] | counts over the whole runtime |
+//! | [`dump`] | a line for each green thread that lives |
+//! | [`trace()`] | where in its code one of them waits |
+//! | [`stack_usage`] | how far stacks are used |
+//!
+//! and [`kill`] ends one by the id that a dump shows. Who keeps a hub from switching is told by
+//! [`Config::watchdog`](crate::Config::watchdog).
+
+mod trace;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -12,6 +24,10 @@ use crate::sched::registry::{MIGRATING, Registry};
 use crate::sched::slot::Waiting;
 use crate::sched::{self, WaitFor};
 use crate::{reactor, threadpool};
+
+pub use crate::error::TraceError;
+pub use crate::trace::Trace;
+pub use trace::{kill, trace};
 
 /// Counts over the whole runtime, since it started or now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
