@@ -11,6 +11,7 @@
 //! | [`Config::detect_deadlock`] | off | | |
 //! | [`Config::check_lifo`] | off | | `GREEN_CHECK_LIFO` (1: on) |
 //! | [`Config::watchdog`] | off | milliseconds in the variable | `GREEN_WATCHDOG` |
+//! | [`Config::watchdog_signal`] | `SIGURG` | signal number | |
 //! | [`Config::switch_hook`] | none | | |
 //!
 //! What the program sets goes before the environment, which goes before the default. The
@@ -49,6 +50,7 @@ pub struct Config {
     measure_stacks: Option<bool>,
     check_lifo: Option<bool>,
     watchdog: Option<Duration>,
+    watchdog_signal: Option<Option<i32>>,
     detect_deadlock: Option<bool>,
     switch_hooks: Vec<Arc<dyn SwitchHook>>,
 }
@@ -85,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) check_lifo: bool,
     /// How long a green thread may keep its hub from switching before that is logged.
     pub(crate) watchdog: Option<Duration>,
+    /// By which signal the watchdog asks where a green thread is, if it does.
+    pub(crate) watchdog_signal: Option<i32>,
     /// Whether `run` panics when nothing can happen any more.
     pub(crate) detect_deadlock: bool,
     /// What the program does at switches, in the order in which it asked.
@@ -182,13 +186,30 @@ impl Config {
     }
 
     /// Has an OS thread log, at level `warn`, each green thread that keeps its hub from switching for `limit` or longer:
-    /// who it is and where it was spawned.
+    /// who it is, where it was spawned, and where in its code it is.
     ///
     /// Such a green thread computes without a blocking call, waits for a lock of std's, or calls what blocks the OS thread.
-    /// It is told once, while it does it. Zero is as good as four milliseconds. The watchdog costs the hubs nothing; it cannot
-    /// say where in its code the green thread is.
+    /// It is told once, while it does it. Zero is as good as four milliseconds. Until there is something to tell, the watchdog
+    /// costs the hubs nothing; for the backtrace it sends the hub's OS thread a [signal](Config::watchdog_signal).
     pub fn watchdog(mut self, limit: Duration) -> Self {
         self.watchdog = Some(limit);
+        self
+    }
+
+    /// By which signal the watchdog finds out where a green thread is, `SIGURG` by default; with `None` it tells no
+    /// backtraces, and sends nothing.
+    ///
+    /// The runtime puts in a handler for it when it starts with a watchdog, if the signal has none. Then and later, a handler
+    /// of the program's own goes before: the watchdog tells no backtraces as long as it is there. On the OS thread of a hub that
+    /// does not switch, once for each time that is told of, the handler interrupts what runs and has it go on: system calls
+    /// are restarted (`SA_RESTART`) but for those that Linux never restarts, which fail with `EINTR`: `poll`, `select`, `epoll_wait`,
+    /// `nanosleep`, `semop`, sockets with `SO_RCVTIMEO` or `SO_SNDTIMEO`; see signal(7). std's `sleep` and `read_exact` are among what goes on by
+    /// itself, C's `sleep` is not. A signal that nobody expects is ignored, as `SIGURG` is by default.
+    ///
+    /// There is no backtrace, either, if the signal is blocked on that OS thread, or if it does not answer within 100 ms: it waits where
+    /// no signal reaches it, or the machine has no processor for it.
+    pub fn watchdog_signal(mut self, signal: impl Into<Option<i32>>) -> Self {
+        self.watchdog_signal = Some(signal.into());
         self
     }
 
@@ -216,6 +237,7 @@ impl Config {
         pending.measure_stacks = self.measure_stacks.or(pending.measure_stacks);
         pending.check_lifo = self.check_lifo.or(pending.check_lifo);
         pending.watchdog = self.watchdog.or(pending.watchdog);
+        pending.watchdog_signal = self.watchdog_signal.or(pending.watchdog_signal);
         pending.detect_deadlock = self.detect_deadlock.or(pending.detect_deadlock);
         pending.switch_hooks.extend(self.switch_hooks);
         Ok(())
@@ -232,6 +254,7 @@ static PENDING: Mutex<Config> = Mutex::new(Config {
     measure_stacks: None,
     check_lifo: None,
     watchdog: None,
+    watchdog_signal: None,
     detect_deadlock: None,
     switch_hooks: Vec::new(),
 });
@@ -269,6 +292,7 @@ pub(crate) fn freeze() -> &'static Settings {
                 u64::try_from(millis).unwrap_or(u64::MAX),
             ))
         }),
+        watchdog_signal: pending.watchdog_signal.unwrap_or(Some(libc::SIGURG)),
         detect_deadlock: pending.detect_deadlock.unwrap_or(false),
         switch_hooks: pending.switch_hooks.clone(),
         guard_regions: pending

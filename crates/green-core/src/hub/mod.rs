@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::config::{self, Settings};
+use crate::engine::sample::Sample;
 use crate::engine::{self, Carrier};
 use crate::error::Failure;
 use crate::panics;
@@ -85,7 +86,7 @@ pub(crate) fn start() {
             .unwrap_or_else(|error| panic!("green: cannot make the pollers: {error}"));
         sched::set_hubs(hubs.clone());
         if let Some(limit) = settings.watchdog {
-            watchdog::start(&hubs, limit)
+            watchdog::start(&hubs, settings, limit)
                 .unwrap_or_else(|error| panic!("green: cannot start the watchdog: {error}"));
         }
         for hub in hubs {
@@ -106,6 +107,9 @@ fn new_hub(id: usize) -> io::Result<&'static HubShared> {
 fn run(shared: &'static HubShared, settings: &Settings) -> ! {
     let _abort = AbortOnUnwind;
     engine::overflow::ensure_signal_stack();
+    if settings.watchdog.is_some() {
+        shared.sample.get_or_init(Sample::of_this_thread);
+    }
     let local: &'static Local = Box::leak(Box::new(Local::new(shared, settings)));
     sched::enter(local);
     Hub {

@@ -16,8 +16,8 @@ use crate::sched::registry::Registry;
 ///
 /// # Differences from gevent
 ///
-/// A tree has a green thread for its root, not an OS thread. There are no stacks and no values: neither can be looked at
-/// from outside.
+/// A tree has a green thread for its root, not an OS thread. There are no values, which cannot be looked at
+/// from outside, and no stacks: those come one by one, from [`debug::trace`](crate::debug::trace()).
 ///
 /// # Examples
 ///
