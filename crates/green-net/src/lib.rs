@@ -41,7 +41,7 @@
 //!
 //! The modules are those of std: [`net`] has what `std::net` has and [`os`] what `std::os` has, with the sockets
 //! replaced. The names of `net` are at the root, too. Not in std are [`ListenOptions`] and [`lookup_host`],
-//! and [`server`], after gevent.
+//! and [`server`], after gevent; and, with the feature `backdoor`, the module of that name.
 //!
 //! # How it works
 //!
@@ -55,6 +55,8 @@
 
 mod addr;
 mod attempt;
+#[cfg(feature = "backdoor")]
+pub mod backdoor;
 mod modes;
 pub mod net;
 pub mod os;

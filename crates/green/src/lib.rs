@@ -23,7 +23,7 @@
 //! # What is here
 //!
 //! - At the root, gevent's names: [`spawn`], [`joinall`], [`sleep`], [`timeout()`], [`Greenlet`]; the modules
-//!   [`event`], [`lock`], [`queue`], [`pool`], [`signal`], [`server`].
+//!   [`event`], [`lock`], [`queue`], [`pool`], [`signal`], [`server`]; with the feature `backdoor`, the module of that name.
 //! - Below it, std's module tree. Green are [`net`], [`os::unix`], [`sync`] (with `sync::mpsc`), [`thread`], [`process`],
 //!   [`fs`], and of [`io`] what waits: pipes and standard input. Everything else in it is std's own.
 //! - [`prelude`]: what most programs want by its bare name. With the feature `macros`, which is on by default:
@@ -71,6 +71,8 @@
 pub use green_core::*;
 #[cfg(feature = "macros")]
 pub use green_macros::{main, test};
+#[cfg(feature = "backdoor")]
+pub use green_net::backdoor;
 pub use green_net::{net, server};
 // What is not green is std's. A name that is listed here or in a module below goes before one of these.
 pub use std::*;
