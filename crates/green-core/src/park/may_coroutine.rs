@@ -39,8 +39,7 @@
 //! is the word's own argument (`sched::word`).
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::time::Instant;
+use std::sync::atomic::{Ordering, fence};
 
 use may::coroutine::{self, Coroutine};
 use may::coroutine_local;
@@ -48,10 +47,10 @@ use may::coroutine_local;
 use super::{Interrupt, Opened, Wake};
 use crate::hub;
 use crate::primitive::Mutex;
+use crate::sched::call_timer::CallTimer;
 use crate::sched::locals::Locals;
 use crate::sched::waiter::{self, Unparker, Waiter};
 use crate::sched::word::{Episode, Mode, Outcome};
-use crate::sched::{self, Call, HubShared, Message};
 use crate::time::deadline::Deadline;
 
 /// What others need of a `may` coroutine to end its waits.
@@ -191,8 +190,11 @@ pub(super) fn begin(parker: &MayParker, mode: Mode) -> Result<Opened, Interrupt>
 
 /// See `Caller::park`.
 pub(super) fn park(parker: &'static MayParker, episode: Episode, deadline: Deadline) -> Wake {
-    let timer = deadline.instant().map(|at| Timer::set(parker, episode, at));
     let waiter = &parker.waiter;
+    let timer = deadline.instant().map(|at| {
+        hub::start();
+        CallTimer::set(Unparker { waiter, episode }, at)
+    });
     let outcome = loop {
         fence(Ordering::SeqCst);
         if let Some(outcome) = waiter.word.outcome() {
@@ -238,35 +240,4 @@ fn suspend() {
 #[inline(never)]
 fn leave_nested() {
     coroutine::yield_now();
-}
-
-/// A hub's promise to end a wait at its deadline; taken back when it is dropped.
-struct Timer {
-    hub: &'static HubShared,
-    at: Instant,
-    number: u64,
-}
-
-impl Timer {
-    /// Asks a hub; the hubs start if they have not.
-    fn set(parker: &'static MayParker, episode: Episode, at: Instant) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        hub::start();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let hubs = sched::hubs();
-        let hub = hubs[usize::try_from(number).unwrap_or(0) % hubs.len()];
-        let unparker = Unparker {
-            waiter: &parker.waiter,
-            episode,
-        };
-        let expire = move || _ = unparker.end(Outcome::TimedOut);
-        hub.send(Message::CallAt(at, number, Call(Box::new(expire))));
-        Self { hub, at, number }
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        self.hub.send(Message::CancelCall(self.at, self.number));
-    }
 }

@@ -17,6 +17,7 @@
 //! 2. The FIFO is looked at by the hub loop only, on the hub's own stack, so a slot that is made ready
 //!    before its green thread has switched away is resumed after it has.
 
+pub(crate) mod call_timer;
 pub(crate) mod carriers;
 pub(crate) mod control;
 pub(crate) mod inbox;
