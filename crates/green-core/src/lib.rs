@@ -42,6 +42,8 @@
     expect(dead_code, reason = "a model uses only a part of what it compiles")
 )]
 
+#[cfg(all(feature = "async", not(green_loom)))]
+pub mod aio;
 #[expect(unsafe_code, reason = "gives references back that it was given")]
 mod atomic_ref;
 mod primitive;
@@ -147,6 +149,9 @@ mod thread {
     mod token_loom;
 }
 
+#[cfg(all(feature = "async", not(green_loom)))]
+#[doc(inline)]
+pub use aio::{await_, block_on};
 #[cfg(not(green_loom))]
 pub use config::{Config, Overflow};
 #[cfg(not(green_loom))]

@@ -151,7 +151,8 @@ fn switches_of_sleepers() -> Option<u64> {
     })
 }
 
-/// Whether only another green thread, or the outside, can go on with this one. A sleep that ends has a timer.
+/// Whether only another green thread, or the outside, can go on with this one. A sleep that ends has a timer. What a future
+/// waits for nobody knows: it may be I/O.
 fn quiet_of(control: &Control) -> Option<Quiet> {
     match (control.state(), control.slot()) {
         (State::Unstarted | State::Finished, _) => Some(Quiet::Wholly),
@@ -164,7 +165,8 @@ fn quiet_of(control: &Control) -> Option<Quiet> {
             | WaitFor::Read
             | WaitFor::Write
             | WaitFor::Blocking
-            | WaitFor::Idle => None,
+            | WaitFor::Idle
+            | WaitFor::Future => None,
             _ => Some(Quiet::Wholly),
         },
         _ => None,

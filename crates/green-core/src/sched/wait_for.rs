@@ -60,10 +60,12 @@ pub(crate) enum WaitFor {
     QueueJoin,
     /// A switch from another green thread.
     Switch,
+    /// A future to be polled again.
+    Future,
 }
 
 impl WaitFor {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::Nothing,
         Self::Sleep,
         Self::Yield,
@@ -92,6 +94,7 @@ impl WaitFor {
         Self::RLock,
         Self::QueueJoin,
         Self::Switch,
+        Self::Future,
     ];
 
     /// The inverse of `as u8`.
@@ -134,6 +137,7 @@ impl std::fmt::Display for WaitFor {
             Self::RLock => "rlock",
             Self::QueueJoin => "queue join",
             Self::Switch => "switch",
+            Self::Future => "a future",
         })
     }
 }

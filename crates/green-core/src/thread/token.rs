@@ -41,12 +41,27 @@ impl Token {
     ///
     /// The deadline passed, or the caller was interrupted; a token that is given stays there.
     pub(crate) fn take(&self, deadline: Deadline) -> Result<(), NotReady> {
-        let wait = Wait::new(WaitFor::Park, deadline);
+        self.take_for(WaitFor::Park, deadline)
+    }
+
+    /// The same; dumps show that the caller waits for `what`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Token::take`].
+    pub(crate) fn take_for(&self, what: WaitFor, deadline: Deadline) -> Result<(), NotReady> {
+        let wait = Wait::new(what, deadline);
         self.0.wait(
             wait,
             |state| &mut state.waiting,
             |state| std::mem::take(&mut state.given).then_some(()),
         )
+    }
+
+    /// Takes it if it is there.
+    #[cfg(feature = "async")]
+    pub(crate) fn try_take(&self) -> bool {
+        std::mem::take(&mut self.0.lock().given)
     }
 
     /// Gives it.
