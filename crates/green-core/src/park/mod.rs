@@ -1,7 +1,8 @@
 //! One parked caller: how it waits, and how it is woken.
 //!
 //! Three kinds of caller can wait: a pinned green thread, a plain OS thread, and a `may` coroutine.
-//! [`Caller`] is the one that is running; its [`Waiter`] is what others hold of it.
+//! [`Caller`] is the one that is running; its [`Waiter`] is what others hold of it. A future waits without being parked:
+//! see `polled`.
 //!
 //! # Protocol
 //!
@@ -33,6 +34,8 @@ mod green;
 #[cfg(not(green_loom))]
 mod may_coroutine;
 mod os_thread;
+#[cfg(feature = "async")]
+mod polled;
 #[cfg(not(green_loom))]
 mod watched;
 
@@ -52,6 +55,8 @@ pub(crate) use green::Green;
 use may_coroutine::MayParker;
 #[cfg(not(green_loom))]
 pub(crate) use may_coroutine::own_waiter as own_coroutine_waiter;
+#[cfg(feature = "async")]
+pub(crate) use polled::Polled;
 
 /// The caller of a blocking operation.
 #[derive(Clone, Copy, Debug)]

@@ -44,6 +44,10 @@
 mod line;
 #[cfg(all(test, green_loom))]
 mod loom;
+#[cfg(feature = "async")]
+mod polled;
+#[cfg(all(test, green_loom, feature = "async"))]
+mod polled_loom;
 #[cfg(all(test, not(green_loom)))]
 mod tests;
 
@@ -62,6 +66,8 @@ use crate::sched::waiter::Waiter;
 use crate::sched::word::Outcome;
 #[cfg(not(green_loom))]
 pub(crate) use line::{Chosen, Line};
+#[cfg(feature = "async")]
+pub(crate) use polled::Polling;
 
 /// A FIFO of waiting callers, part of the state of a [`Monitor`].
 #[derive(Debug, Default)]
@@ -507,7 +513,7 @@ impl<S> fmt::Debug for Monitor<S> {
     }
 }
 
-/// What is left to do when a park unwinds: only `may` does that, to cancel a coroutine.
+/// What is left to do when a park unwinds, which only `may` does, to cancel a coroutine; or when a future is dropped.
 struct Cancelled<'a, S, Q, P>
 where
     Q: Fn(&mut S) -> &mut WaitQueue,
