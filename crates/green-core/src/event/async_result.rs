@@ -187,6 +187,32 @@ impl<T> AsyncResult<T> {
             .as_ref()
     }
 
+    /// Awaits that it is set, on any executor, and lends what was.
+    ///
+    /// # Errors
+    ///
+    /// The error that was set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use green_core::event::AsyncResult;
+    ///
+    /// let result = Arc::new(AsyncResult::new());
+    /// let theirs = Arc::clone(&result);
+    /// green_core::spawn(move || theirs.set(42));
+    /// assert_eq!(green_core::block_on(result.wait_async()).unwrap(), &42);
+    /// ```
+    #[cfg(feature = "async")]
+    pub async fn wait_async(&self) -> Result<&T, &Failure> {
+        let set = self.state.wait_async(
+            |state| &mut state.waiting,
+            |_| self.peek().map(Result::as_ref),
+        );
+        set.await
+    }
+
     /// Waits at most `timeout`; true if it was set.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Deadline::after(timeout)).is_some()

@@ -11,6 +11,8 @@ use crate::park::Green;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
 use crate::waitable::{Waitable, Watcher, Watchers};
+#[cfg(feature = "async")]
+use crate::waitq::Turn;
 use crate::waitq::{Monitor, Wait, WaitQueue};
 
 pub use async_result::{AlreadySet, AsyncResult};
@@ -114,6 +116,37 @@ impl Event {
     /// Waits until `deadline` at the latest; true if it was set.
     pub fn wait_deadline(&self, deadline: Instant) -> bool {
         self.wait_until(Deadline::At(deadline))
+    }
+
+    /// Awaits that it is set, on any executor; done at once if it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use green_core::event::Event;
+    ///
+    /// let ready = Arc::new(Event::new());
+    /// let theirs = Arc::clone(&ready);
+    /// green_core::spawn(move || theirs.set());
+    /// green_core::block_on(ready.wait_async());
+    /// ```
+    #[cfg(feature = "async")]
+    pub async fn wait_async(&self) {
+        let was_released = self.state.wait_in_turn_async(
+            |state| &mut state.waiting,
+            |state, turn| match turn {
+                Turn::Running => state.set.then_some(false),
+                Turn::Chosen => Some(true),
+            },
+            |_| {
+                self.runs();
+                None
+            },
+        );
+        if was_released.await {
+            self.runs();
+        }
     }
 
     fn wait_until(&self, deadline: Deadline) -> bool {

@@ -72,6 +72,12 @@ impl BoundedSemaphore {
         self.permits.acquire_until(Deadline::At(deadline))
     }
 
+    /// As [`Semaphore::acquire_async`](super::Semaphore::acquire_async).
+    #[cfg(feature = "async")]
+    pub async fn acquire_async(&self) -> Permit<'_> {
+        self.permits.acquire_async().await
+    }
+
     /// As [`Semaphore::wait`](super::Semaphore::wait).
     ///
     /// # Blocking

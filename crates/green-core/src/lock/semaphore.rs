@@ -109,6 +109,34 @@ impl Semaphore {
         })
     }
 
+    /// As [`Semaphore::acquire`], awaited on any executor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_core::lock::Semaphore;
+    ///
+    /// let one = Semaphore::new(1);
+    /// green_core::block_on(async {
+    ///     let _permit = one.acquire_async().await;
+    ///     assert!(one.locked());
+    /// });
+    /// assert!(!one.locked());
+    /// ```
+    #[cfg(feature = "async")]
+    pub async fn acquire_async(&self) -> Permit<'_> {
+        self.permits.acquire_async().await
+    }
+
+    /// As [`Semaphore::acquire_owned`], awaited on any executor.
+    #[cfg(feature = "async")]
+    pub async fn acquire_owned_async(self: &Arc<Self>) -> OwnedPermit {
+        self.acquire_async().await.forget();
+        OwnedPermit {
+            semaphore: Arc::clone(self),
+        }
+    }
+
     /// Waits until a permit is free, and does not take it; how many there are. Somebody else may have taken them
     /// when the caller looks.
     ///
@@ -263,6 +291,17 @@ impl Permits {
             |state| state.waiting.pass_on(),
         );
         taken.or_raise().map(|()| self.permit())
+    }
+
+    #[cfg(feature = "async")]
+    pub(super) async fn acquire_async(&self) -> Permit<'_> {
+        let taken = self.state.wait_in_turn_async(
+            |state| state.waiting.queue(),
+            State::take,
+            |state| state.waiting.pass_on(),
+        );
+        taken.await;
+        self.permit()
     }
 
     /// Waits until there is one; how many, or zero if the deadline passed.

@@ -117,6 +117,20 @@ impl<S> Buffer<S> {
         finished.or_raise().is_some()
     }
 
+    /// The same, for a future.
+    #[cfg(feature = "async")]
+    pub(super) async fn join_async(&self) {
+        let mut since = None;
+        let finished = self.inner.wait_async(
+            |inner| &mut inner.joiners,
+            |inner| {
+                let since = *since.get_or_insert(inner.times_finished);
+                (inner.unfinished == 0 || inner.times_finished != since).then_some(())
+            },
+        );
+        finished.await;
+    }
+
     /// Those who came since wake in vain.
     fn release_joiners(&self) {
         self.inner.notify_all(|inner| &mut inner.joiners, |_| ());
@@ -214,6 +228,18 @@ impl<S: Store> Buffer<S> {
         after_put(put.or_raise().unwrap_or(Put::Full), item)
     }
 
+    #[cfg(feature = "async")]
+    pub(super) async fn put_async(&self, item: S::Item) -> Result<(), PutError<S::Item>> {
+        let mut item = Some(item);
+        let put = self.inner.wait_in_turn_async(
+            |inner| inner.putters.queue(),
+            |inner, turn| inner.push(turn, &mut item),
+            |inner| inner.putters.pass_on(),
+        );
+        let put = put.await;
+        after_put(put, item)
+    }
+
     pub(super) fn try_put(&self, item: S::Item) -> Result<(), PutError<S::Item>> {
         let mut item = Some(item);
         let put = self.inner.lock().push(Turn::Running, &mut item);
@@ -229,6 +255,17 @@ impl<S: Store> Buffer<S> {
             |inner| inner.getters.pass_on(),
         );
         after_get(got.or_raise())
+    }
+
+    #[cfg(feature = "async")]
+    pub(super) async fn get_async(&self) -> Result<S::Item, GetError> {
+        let got = self.inner.wait_in_turn_async(
+            |inner| inner.getters.queue(),
+            Inner::pop,
+            |inner| inner.getters.pass_on(),
+        );
+        let got = got.await;
+        after_get(Some(got))
     }
 
     pub(super) fn try_get(&self) -> Result<S::Item, GetError> {

@@ -103,6 +103,16 @@ macro_rules! queue {
                 self.buffer.put_until(item, Deadline::At(deadline))
             }
 
+            /// As `put`, awaited on any executor. Dropped before it is done, it has put nothing.
+            ///
+            /// # Errors
+            ///
+            /// As `put`.
+            #[cfg(feature = "async")]
+            pub async fn put_async(&self, item: T) -> Result<(), PutError<T>> {
+                self.buffer.put_async(item).await
+            }
+
             /// Takes the next item, waiting while there is none.
             ///
             /// # Blocking
@@ -143,6 +153,16 @@ macro_rules! queue {
             /// As `get_timeout`.
             pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
                 self.buffer.get_until(Deadline::At(deadline))
+            }
+
+            /// As `get`, awaited on any executor. Dropped before it is done, it has taken nothing.
+            ///
+            /// # Errors
+            ///
+            /// As `get`.
+            #[cfg(feature = "async")]
+            pub async fn get_async(&self) -> Result<T, GetError> {
+                self.buffer.get_async().await
             }
 
             /// A clone of the item that `get` would take, which stays; waits while there is none.
@@ -271,6 +291,12 @@ macro_rules! queue {
                 self.buffer.join_until(Deadline::At(deadline))
             }
 
+            /// As `join`, awaited on any executor.
+            #[cfg(feature = "async")]
+            pub async fn join_async(&self) {
+                self.buffer.join_async().await;
+            }
+
             /// Ends the queue: nothing more can be put, also by those who wait for room; what is there can still be
             /// taken.
             #[doc(alias = "shutdown")]
@@ -366,6 +392,8 @@ queue! {
     /// jobs.join();
     /// assert_eq!(jobs.unfinished_tasks(), 0);
     /// ```
+    ///
+    /// `get_async`, `put_async` and `join_async`, with the feature `async`, are for futures.
     Queue, Fifo
 }
 

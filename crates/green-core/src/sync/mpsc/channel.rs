@@ -12,7 +12,8 @@
 //!
 //! With a bound of zero there is never room. A sender hands its message to a receiver that waits, which is
 //! certain to take it (waitq invariant 3); else the receiver takes it from the offer. (A coroutine of `may`
-//! that is cancelled just then leaves the message in the buffer, for whoever receives next.)
+//! that is cancelled just then, and a future that is dropped, leave the message in the buffer, for whoever receives
+//! next.)
 //!
 //! # Invariants
 //!
@@ -31,9 +32,13 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+#[cfg(feature = "async")]
+use std::future::poll_fn;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvError, SendError, TrySendError};
+#[cfg(feature = "async")]
+use std::task::Poll;
 
 use super::sender::SendTimeoutError;
 use crate::interrupt::OrRaise;
@@ -127,21 +132,47 @@ impl<T> Channel<T> {
         message: T,
         deadline: Deadline,
     ) -> Result<(), SendTimeoutError<T>> {
+        match self.push_or_offer(message)? {
+            None => Ok(()),
+            Some(number) => self.wait_for_room(number, deadline),
+        }
+    }
+
+    /// Sends, awaiting room.
+    #[cfg(feature = "async")]
+    pub(super) async fn send_async(&self, message: T) -> Result<(), SendError<T>> {
+        let Some(number) = self.push_or_offer(message)? else {
+            return Ok(());
+        };
+        let offered = Offered {
+            channel: self,
+            number: Some(number),
+        };
+        let taken = self.state.wait_async(
+            move |state| state.place_of(number),
+            |state| self.look_after(state, number),
+        );
+        let ended = taken.await;
+        offered.forget();
+        ended.map_err(SendError)
+    }
+
+    /// Sends if there is room; else makes an offer, and tells its number.
+    #[inline]
+    fn push_or_offer(&self, message: T) -> Result<Option<u64>, SendError<T>> {
         let mut state = self.state.lock();
         match self.push(&mut state, message) {
             Ok(receiver) => {
                 drop(state);
                 wake(receiver);
-                Ok(())
+                Ok(None)
             }
-            Err(TrySendError::Disconnected(message)) => {
-                Err(SendTimeoutError::Disconnected(message))
-            }
+            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
             Err(TrySendError::Full(message)) => {
                 let (number, chosen) = self.offer(&mut state, message);
                 drop(state);
                 chosen.wake();
-                self.wait_for_room(number, deadline)
+                Ok(Some(number))
             }
         }
     }
@@ -227,13 +258,7 @@ impl<T> Channel<T> {
         let ended = self.state.wait(
             Wait::new(WaitFor::Send, deadline),
             move |state| state.place_of(number),
-            |state| match state.position_of(number) {
-                Err(_) => Some(Ok(())),
-                Ok(position) if state.receiver_is_gone => {
-                    self.remove_offer(state, position).map(Err)
-                }
-                Ok(_) => None,
-            },
+            |state| self.look_after(state, number),
         );
         let Some(ended) = ended.or_raise() else {
             let taken_back = offered.take_back().map(SendTimeoutError::Timeout);
@@ -241,6 +266,15 @@ impl<T> Channel<T> {
         };
         offered.forget();
         ended.map_err(SendTimeoutError::Disconnected)
+    }
+
+    /// What became of an offer; `None` if it may still be taken.
+    fn look_after(&self, state: &mut State<T>, number: u64) -> Option<Result<(), T>> {
+        match state.position_of(number) {
+            Err(_) => Some(Ok(())),
+            Ok(position) if state.receiver_is_gone => self.remove_offer(state, position).map(Err),
+            Ok(_) => None,
+        }
     }
 
     fn remove_offer(&self, state: &mut State<T>, position: usize) -> Option<T> {
@@ -298,6 +332,27 @@ impl<T> Channel<T> {
         );
         chosen.wake();
         found.or_raise()
+    }
+
+    /// The same, awaiting a message.
+    #[cfg(feature = "async")]
+    pub(super) async fn recv_async(&self, batch: &mut Batch<T>) -> Result<T, RecvError> {
+        let mut wait = self.state.polled_wait(
+            |state| &mut state.receivers,
+            |state| state.receivers.notify_one(),
+        );
+        poll_fn(|context| {
+            // The future has the batch for itself: so it may change OS threads.
+            let batch = &*(&mut *batch);
+            if let Some(message) = self.take(batch) {
+                return Poll::Ready(Ok(message));
+            }
+            let mut chosen = Chosen::default();
+            let found = wait.poll(context, |state, _| self.refill(state, batch, &mut chosen));
+            chosen.wake();
+            found
+        })
+        .await
     }
 
     /// Swaps buffer and batch if the batch is empty, and takes the first message; `None` if there is none and

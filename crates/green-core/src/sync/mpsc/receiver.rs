@@ -80,6 +80,28 @@ impl<T> Receiver<T> {
             .unwrap_or(Err(RecvError))
     }
 
+    /// As [`Receiver::recv`], awaited on any executor. Dropped before it is done, it has received nothing.
+    ///
+    /// It takes the receiver for itself, so that the future may go from one OS thread to another, as the receiver may.
+    ///
+    /// # Errors
+    ///
+    /// All senders are gone, and all messages received.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_core::sync::mpsc::channel;
+    ///
+    /// let (sender, mut receiver) = channel();
+    /// green_core::spawn(move || sender.send(7).unwrap());
+    /// assert_eq!(green_core::block_on(receiver.recv_async()), Ok(7));
+    /// ```
+    #[cfg(feature = "async")]
+    pub async fn recv_async(&mut self) -> Result<T, RecvError> {
+        self.channel.recv_async(&mut self.batch).await
+    }
+
     /// Takes a message, waiting at most `timeout`; see [`std::sync::mpsc::Receiver::recv_timeout`].
     ///
     /// # Blocking

@@ -119,6 +119,17 @@ impl<T> SyncSender<T> {
             .map_err(|error| SendError(error.into_inner()))
     }
 
+    /// As [`SyncSender::send`], awaited on any executor. Dropped before it is done, the message was either received, or is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// The receiver is gone; the message comes back.
+    #[cfg(feature = "async")]
+    pub async fn send_async(&self, t: T) -> Result<(), SendError<T>> {
+        self.channel.send_async(t).await
+    }
+
     /// Sends a message if there is room, or a receiver waits; see
     /// [`std::sync::mpsc::SyncSender::try_send`].
     ///
