@@ -96,6 +96,15 @@ pub struct Watcher {
 }
 
 impl Watcher {
+    /// Who waits by `ready`, for what has place `index` there.
+    #[cfg(feature = "async")]
+    pub(crate) fn new(ready: &Arc<ReadyList>, index: usize) -> Self {
+        Self {
+            ready: Arc::clone(ready),
+            index,
+        }
+    }
+
     /// What it waits for is ready. Neither waits nor panics.
     pub fn tell(&self) {
         self.ready.push(self.index);
@@ -372,10 +381,10 @@ impl fmt::Debug for IWait<'_> {
 }
 
 /// The places of what is ready, in order, and who waits for the next one.
-struct ReadyList(Monitor<(VecDeque<usize>, WaitQueue)>);
+pub(crate) struct ReadyList(Monitor<(VecDeque<usize>, WaitQueue)>);
 
 impl ReadyList {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(Monitor::new((VecDeque::new(), WaitQueue::new())))
     }
 
@@ -393,5 +402,13 @@ impl ReadyList {
         self.0
             .wait(wait, |(_, queue)| queue, |(ready, _)| ready.pop_front())
             .or_raise()
+    }
+
+    /// Waits for the next one.
+    #[cfg(feature = "async")]
+    pub(crate) async fn next_async(&self) -> usize {
+        self.0
+            .wait_async(|(_, queue)| queue, |(ready, _)| ready.pop_front())
+            .await
     }
 }

@@ -23,6 +23,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::Arc;
+#[cfg(feature = "async")]
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::{Elapsed, Failure};
@@ -30,6 +32,8 @@ use crate::sched::control::{Control, State};
 use crate::sched::record::{AnyOwner, ControlRef, Owner};
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
+#[cfg(feature = "async")]
+use crate::waitq::Polling;
 use packet::Packet;
 
 pub use builder::Builder;
@@ -203,6 +207,28 @@ impl<T> Greenlet<T> {
     /// Makes it leave `home` when it ends; false if it has ended.
     pub(crate) fn add_home(&self, home: Arc<dyn Home>) -> bool {
         self.record.add_home(home)
+    }
+
+    /// Its failure, if it has ended with one; being killed is one here.
+    #[cfg(feature = "async")]
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.record.failure()
+    }
+
+    /// One step of [`Greenlet::into_result`], for a future.
+    #[cfg(feature = "async")]
+    pub(crate) fn poll_take(
+        &self,
+        polling: &mut Polling,
+        context: &Context<'_>,
+    ) -> Poll<Result<T, Failure>> {
+        self.record.poll_take(polling, context)
+    }
+
+    /// Gives up what [`Greenlet::poll_take`] waits for.
+    #[cfg(feature = "async")]
+    pub(crate) fn cancel_take(&self, polling: &mut Polling) {
+        self.record.cancel_take(polling);
     }
 
     /// Who it is, without its result.

@@ -1,6 +1,8 @@
 //! What a green thread leaves behind: its result, and who waits for it.
 
 use std::sync::Arc;
+#[cfg(feature = "async")]
+use std::task::{Context, Poll, ready};
 
 use super::home::{Gone, Home, Homes};
 use super::link::{Callback, Link, LinkId, Links, Place, Step};
@@ -14,6 +16,8 @@ use crate::sched::registry::Registry;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
 use crate::waitable::Watcher;
+#[cfg(feature = "async")]
+use crate::waitq::Polling;
 use crate::waitq::{Mark, Monitor, Wait, WaitQueue};
 
 /// See the module documentation.
@@ -169,6 +173,32 @@ impl<T> Packet<T> {
         !self.inner.lock().is_running()
     }
 
+    /// One step of [`Packet::take`].
+    #[cfg(feature = "async")]
+    pub(super) fn poll_take(
+        &self,
+        polling: &mut Polling,
+        context: &Context<'_>,
+    ) -> Poll<Result<T, Failure>> {
+        let lent = self.inner.poll_in_turn(
+            polling,
+            context,
+            |inner| &mut inner.waiting,
+            |inner, _| inner.lend(),
+        );
+        let value = ready!(lent)?;
+        self.give_back(Outcome::Taken);
+        Poll::Ready(Ok(value))
+    }
+
+    /// Gives up what [`Packet::poll_take`] waits for.
+    #[cfg(feature = "async")]
+    pub(super) fn cancel_take(&self, polling: &mut Polling) {
+        let pass_on = |inner: &mut Inner<T>| inner.waiting.notify_one();
+        self.inner
+            .cancel(polling, |inner| &mut inner.waiting, pass_on);
+    }
+
     /// Whether it ended with a value, or was killed.
     pub(super) fn is_successful(&self) -> bool {
         self.inner.lock().is_successful()
@@ -256,17 +286,8 @@ impl<T> Packet<T> {
     /// Takes the value for a moment; `None` if the deadline passed first.
     fn lend(&self, deadline: Deadline) -> Option<Result<T, Failure>> {
         let wait = Wait::new(WaitFor::Join, deadline);
-        let ready = |inner: &mut Inner<T>| match &mut inner.outcome {
-            Outcome::Running | Outcome::Lent => None,
-            Outcome::Taken => Some(Err(Failure::Taken)),
-            Outcome::Failed(failed) => Some(Err(failed.observe())),
-            Outcome::Value(_) => match std::mem::replace(&mut inner.outcome, Outcome::Lent) {
-                Outcome::Value(value) => Some(Ok(value)),
-                _ => None,
-            },
-        };
         self.inner
-            .wait(wait, |inner| &mut inner.waiting, ready)
+            .wait(wait, |inner| &mut inner.waiting, Inner::lend)
             .or_raise()
     }
 
@@ -286,6 +307,19 @@ impl<T> Inner<T> {
             Outcome::Running => false,
             Outcome::Value(_) | Outcome::Lent | Outcome::Taken => true,
             Outcome::Failed(failed) => matches!(failed.failure, Failure::Killed),
+        }
+    }
+
+    /// Takes the value for a moment; `None` if it is not there, and may come.
+    fn lend(&mut self) -> Option<Result<T, Failure>> {
+        match &mut self.outcome {
+            Outcome::Running | Outcome::Lent => None,
+            Outcome::Taken => Some(Err(Failure::Taken)),
+            Outcome::Failed(failed) => Some(Err(failed.observe())),
+            Outcome::Value(_) => match std::mem::replace(&mut self.outcome, Outcome::Lent) {
+                Outcome::Value(value) => Some(Ok(value)),
+                _ => None,
+            },
         }
     }
 

@@ -40,6 +40,16 @@ pub(super) enum Outcome<T> {
     Dropped,
 }
 
+impl<T> Outcome<T> {
+    /// The value, for the caller; who unwinds if there is none.
+    fn value(self) -> T {
+        match self {
+            Self::Ended(result) => result.unwrap_or_else(|payload| interrupt::resume(payload)),
+            Self::Dropped => interrupt::raise(Interrupt::Kill),
+        }
+    }
+}
+
 impl<T: Send + 'static> Job<T> {
     /// Has the blocking pool run `f`.
     ///
@@ -93,12 +103,16 @@ impl<T: Send + 'static> Job<T> {
     ///
     /// If the work panicked: with its payload. If it was dropped, the caller unwinds as if killed.
     pub(crate) fn wait(&self, wait: Wait) -> Result<T, NotReady> {
-        match self.outcome(wait)? {
-            Outcome::Ended(result) => {
-                Ok(result.unwrap_or_else(|payload| interrupt::resume(payload)))
-            }
-            Outcome::Dropped => interrupt::raise(Interrupt::Kill),
-        }
+        Ok(self.outcome(wait)?.value())
+    }
+
+    /// As [`Job::wait`], for a future.
+    #[cfg(feature = "async")]
+    pub(crate) async fn wait_async(&self) -> T {
+        let outcome = self
+            .done
+            .wait_async(|done| &mut done.waiters, |done| done.outcome.take());
+        outcome.await.value()
     }
 
     /// Waits for the outcome and takes it. Nobody may wait for it again.
