@@ -343,7 +343,7 @@ impl<T> Channel<T> {
         );
         poll_fn(|context| {
             // The future has the batch for itself: so it may change OS threads.
-            let batch = &*(&mut *batch);
+            let batch = &mut *batch;
             if let Some(message) = self.take(batch) {
                 return Poll::Ready(Ok(message));
             }
