@@ -7,6 +7,8 @@
 
 mod copy_fd;
 mod pipe;
+#[cfg(feature = "async")]
+mod polled;
 #[expect(unsafe_code, reason = "std's `FromRawFd` is unsafe")]
 mod raw;
 mod read_both;
@@ -27,6 +29,8 @@ use retry::Attempt;
 pub use copy_fd::copy_fd;
 pub(crate) use pipe::{End, end_traits};
 pub use pipe::{PipeReader, PipeWriter, pipe};
+#[cfg(feature = "async")]
+pub use polled::IoWait;
 pub(crate) use read_both::read_both_to_end;
 pub(crate) use retry::retry_fd;
 pub(crate) use several::poll_several;

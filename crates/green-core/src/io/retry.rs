@@ -11,6 +11,8 @@ use crate::interrupt;
 use crate::park::{Caller, Green, os_scope_deadline};
 use crate::reactor::Watch;
 use crate::reactor::source::Direction;
+#[cfg(feature = "async")]
+use crate::reactor::source::Source;
 use crate::time::deadline::Deadline;
 use crate::time::{sleep_until, yield_now};
 use crate::waitq::NotReady;
@@ -144,6 +146,32 @@ impl Attempt<'_> {
         }
         source.pass_on(direction);
         Some(result)
+    }
+
+    /// An attempt for a future. One that does not block counts against the budget of a green thread that polls it.
+    #[cfg(feature = "async")]
+    #[inline]
+    pub(super) fn try_polled<R>(
+        self,
+        op: &mut impl FnMut() -> io::Result<R>,
+        is_short: &impl Fn(&R) -> bool,
+    ) -> Option<io::Result<R>> {
+        let result = self.try_once(op, is_short, Sure::No)?;
+        if let Some(green) = Green::current() {
+            green.spend();
+        }
+        Some(result)
+    }
+
+    /// The source to wait at, for a future.
+    #[cfg(feature = "async")]
+    #[inline]
+    pub(super) fn begin(self) -> io::Result<&'static Source> {
+        let hub = crate::sched::local().map(|local| local.shared.id);
+        if hub.is_none() {
+            crate::hub::start();
+        }
+        self.watch.begin(hub, self.fd)
     }
 
     /// Waits until another attempt is worth while.

@@ -162,6 +162,7 @@ impl Watch {
         if let Some(source) = self.source.take() {
             // It fails only if the descriptor is not there any more, which is what we want.
             of(source.home()).poller.delete(fd).ok();
+            source.end();
             table::give_back(source);
         }
     }

@@ -31,10 +31,14 @@
 
 use std::ops::BitOr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+#[cfg(feature = "async")]
+use std::task::{Context, Poll};
 
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
-use crate::waitq::{Monitor, NotReady, Wait, WaitQueue, wake};
+#[cfg(feature = "async")]
+use crate::waitq::Polling;
+use crate::waitq::{Monitor, NotReady, Notified, Share, Wait, WaitQueue, wake};
 
 /// What a caller waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +145,38 @@ pub(crate) struct Source {
     index: u32,
     /// Whether anybody waits, by direction: a hint.
     queued: [AtomicBool; 2],
+}
+
+/// Who is to be woken when something is ready, after the lock is released.
+#[derive(Default)]
+struct Chosen {
+    /// Who has waited longest, and takes what is ready.
+    next: Option<Notified>,
+    /// Those before it who may not come: futures that share.
+    sharing: Vec<Notified>,
+}
+
+impl Chosen {
+    #[inline]
+    fn of(queue: &mut WaitQueue) -> Self {
+        let mut chosen = Self::default();
+        while let Some((share, notified)) = queue.notify_one_if(|_| true) {
+            if share == Share::Alone {
+                chosen.next = Some(notified);
+                break;
+            }
+            chosen.sharing.push(notified);
+        }
+        chosen
+    }
+
+    #[inline]
+    fn wake(self) {
+        for sharing in self.sharing {
+            sharing.wake();
+        }
+        wake(self.next);
+    }
 }
 
 /// Who waits, by direction.
@@ -266,13 +302,13 @@ impl Source {
         let mut queues = self.queues.lock();
         let ready = Ready(self.word.load(Ordering::Acquire)).intersects(direction.mask());
         let next = if ready {
-            queues[direction.index()].notify_one()
+            Chosen::of(&mut queues[direction.index()])
         } else {
-            None
+            Chosen::default()
         };
         self.note_queued(direction, &queues);
         drop(queues);
-        wake(next);
+        next.wake();
     }
 
     /// Waits until an attempt is worth while.
@@ -294,15 +330,56 @@ impl Source {
         self.queues.wait(
             Wait::new(what, deadline).on(fd),
             |queues| &mut queues[direction.index()],
-            |_| {
-                let word = Ready(self.word.load(Ordering::Acquire));
-                if word.intersects(direction.mask()) {
-                    return Some(());
-                }
-                self.queued[direction.index()].store(true, Ordering::Relaxed);
-                None
-            },
+            |_| self.look(direction),
         )
+    }
+
+    /// Whether an attempt is worth while; notes that somebody waits, if not. Called under the lock.
+    #[inline]
+    fn look(&self, direction: Direction) -> Option<()> {
+        let word = Ready(self.word.load(Ordering::Acquire));
+        if word.intersects(direction.mask()) {
+            return Some(());
+        }
+        self.queued[direction.index()].store(true, Ordering::Relaxed);
+        None
+    }
+
+    /// One step of [`Source::wait`], for a future.
+    #[cfg(feature = "async")]
+    pub(crate) fn poll_ready(
+        &self,
+        direction: Direction,
+        polling: &mut Polling,
+        context: &Context<'_>,
+    ) -> Poll<()> {
+        self.queues.poll_in_turn(
+            polling,
+            context,
+            |queues| &mut queues[direction.index()],
+            |_, _| self.look(direction),
+        )
+    }
+
+    /// Gives up what [`Source::poll_ready`] waits for.
+    #[cfg(feature = "async")]
+    pub(crate) fn cancel(&self, direction: Direction, polling: &mut Polling) {
+        self.queues.cancel(
+            polling,
+            |queues| &mut queues[direction.index()],
+            |queues| queues[direction.index()].notify_one(),
+        );
+    }
+
+    /// The descriptor goes. Who waits still has forgotten that: a future that was leaked.
+    pub(super) fn end(&self) {
+        for direction in [Direction::Read, Direction::Write] {
+            if self.queued[direction.index()].load(Ordering::Relaxed) {
+                self.queues
+                    .notify_all(|queues| &mut queues[direction.index()], |_| ());
+                self.queued[direction.index()].store(false, Ordering::Relaxed);
+            }
+        }
     }
 
     /// The poller reported an event for the use of this generation.
@@ -329,17 +406,17 @@ impl Source {
         let mut queues = self.queues.lock();
         let mut next = |direction: Direction| {
             let next = if ready.intersects(direction.bit()) {
-                queues[direction.index()].notify_one()
+                Chosen::of(&mut queues[direction.index()])
             } else {
-                None
+                Chosen::default()
             };
             self.note_queued(direction, &queues);
             next
         };
         let (reader, writer) = (next(Direction::Read), next(Direction::Write));
         drop(queues);
-        wake(reader);
-        wake(writer);
+        reader.wake();
+        writer.wake();
     }
 
     /// Nobody needs to wait any more in the directions that are closed.

@@ -17,23 +17,37 @@ use super::{Cancelled, Monitor, Notified, Share, Turn, WaitQueue, make_room};
 use crate::park::Polled;
 
 /// The state of a wait between two polls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Polling {
     /// The future's record; kept for the next wait.
     polled: Option<Polled>,
     /// Its place in the queue, while it waits for one thing.
     ticket: Option<u64>,
+    /// How it takes what it waits for.
+    share: Share,
     /// Whether an episode is open, or claimed and not ended; the waiter is linked in the queue exactly if it is open.
     is_waiting: bool,
 }
 
 impl Polling {
+    /// One that takes what it waits for alone.
     pub(crate) const fn new() -> Self {
+        Self::with(Share::Alone)
+    }
+
+    pub(crate) const fn with(share: Share) -> Self {
         Self {
             polled: None,
             ticket: None,
+            share,
             is_waiting: false,
         }
+    }
+
+    /// Whether a wait is under way.
+    #[cfg(not(green_loom))]
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting
     }
 
     /// Notes the waker; `Pending` if a wait is under way and has not ended.
@@ -97,7 +111,7 @@ impl<S> Monitor<S> {
             .as_ref()
             .expect("a future that waits has its record");
         let _ = polled.begin();
-        queue(&mut state).enqueue(polled.waiter(), &mut polling.ticket, Share::Alone);
+        queue(&mut state).enqueue(polled.waiter(), &mut polling.ticket, polling.share);
         polling.is_waiting = true;
         Poll::Pending
     }
