@@ -7,7 +7,9 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
+use super::retry::{pause_after, would_block};
 use super::{Direction, Io};
 use crate::reactor::source::Source;
 use crate::waitq::{Polling, Share};
@@ -165,6 +167,17 @@ impl<T: AsFd> Io<T> {
             .poll(wait, context, || op(self.get_ref()), is_short)
     }
 
+    /// Runs `op` if it may succeed; `None` if it would block. For a stream, as in [`Io::write_stream_with`].
+    pub fn try_write_stream_with(
+        &self,
+        asked: usize,
+        mut op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let is_short = |&moved: &usize| 0 < moved && moved < asked;
+        self.attempt(Direction::Write)
+            .try_polled(&mut || op(self.get_ref()), &is_short)
+    }
+
     /// As [`Io::read_with`], awaited on any executor, without a deadline.
     ///
     /// # Errors
@@ -233,6 +246,30 @@ impl<T: AsFd> Io<T> {
     ) -> io::Result<usize> {
         let mut wait = IoWait::with(Share::Alone);
         poll_fn(|context| self.poll_write_stream_with(&mut wait, context, asked, &mut op)).await
+    }
+}
+
+impl<T: AsFd> Io<T> {
+    /// As [`Io::repeat_with`], awaited on any executor, without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// What `op` returns.
+    pub async fn repeat_with_async<R>(
+        &self,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let begin = Instant::now();
+        // Who makes room may only be waiting for its turn.
+        let mut pause = Duration::ZERO;
+        loop {
+            let result = op(self.get_ref());
+            if !would_block(&result) {
+                return result;
+            }
+            crate::aio::sleep(pause).await;
+            pause = pause_after(begin.elapsed());
+        }
     }
 }
 

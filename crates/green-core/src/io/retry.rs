@@ -310,7 +310,7 @@ pub(super) fn poll_fds(fds: &mut [PollFd<'_>], deadline: Deadline) -> io::Result
 
 /// How long to pause after so long a wait: an eighth of it, give or take a half. Those who began to wait together
 /// would otherwise all come at once, find room for one, and leave what room there is then empty for a whole pause.
-fn pause_after(waited: Duration) -> Duration {
+pub(super) fn pause_after(waited: Duration) -> Duration {
     let mean = (waited / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
     // The last digits of a clock are as good as random.
     let share = waited.subsec_nanos() % 1_024;
