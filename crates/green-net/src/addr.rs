@@ -41,6 +41,13 @@ pub trait ToSocketAddrs {
     ///
     /// `InvalidInput` if a string is not of the form `host:port`; what the resolver says.
     fn to_socket_addrs(&self) -> io::Result<Self::Iter>;
+
+    /// The host and the port, if it is a name that takes a resolver.
+    #[cfg(feature = "async")]
+    #[doc(hidden)]
+    fn name(&self) -> Option<(String, u16)> {
+        None
+    }
 }
 
 impl ToSocketAddrs for SocketAddr {
@@ -101,6 +108,13 @@ impl ToSocketAddrs for (&str, u16) {
             Err(_) => resolve(host, port),
         }
     }
+
+    #[cfg(feature = "async")]
+    fn name(&self) -> Option<(String, u16)> {
+        let (host, port) = *self;
+        let is_name = host.parse::<IpAddr>().is_err();
+        is_name.then(|| (host.to_owned(), port))
+    }
 }
 
 impl ToSocketAddrs for (String, u16) {
@@ -108,6 +122,11 @@ impl ToSocketAddrs for (String, u16) {
 
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         (&*self.0, self.1).to_socket_addrs()
+    }
+
+    #[cfg(feature = "async")]
+    fn name(&self) -> Option<(String, u16)> {
+        (&*self.0, self.1).name()
     }
 }
 
@@ -118,11 +137,13 @@ impl ToSocketAddrs for str {
         if let Ok(addr) = self.parse() {
             return Ok(vec![addr].into_iter());
         }
-        let (host, port) = self
-            .rsplit_once(':')
-            .ok_or_else(|| invalid("invalid socket address"))?;
-        let port = port.parse().map_err(|_| invalid("invalid port value"))?;
+        let (host, port) = host_and_port(self)?;
         resolve(host, port)
+    }
+
+    #[cfg(feature = "async")]
+    fn name(&self) -> Option<(String, u16)> {
+        host_and_port(self).ok()?.name()
     }
 }
 
@@ -131,6 +152,11 @@ impl ToSocketAddrs for String {
 
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         (**self).to_socket_addrs()
+    }
+
+    #[cfg(feature = "async")]
+    fn name(&self) -> Option<(String, u16)> {
+        (**self).name()
     }
 }
 
@@ -148,6 +174,20 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         (**self).to_socket_addrs()
     }
+
+    #[cfg(feature = "async")]
+    fn name(&self) -> Option<(String, u16)> {
+        (**self).name()
+    }
+}
+
+/// The parts of `host:port`.
+fn host_and_port(text: &str) -> io::Result<(&str, u16)> {
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or_else(|| invalid("invalid socket address"))?;
+    let port = port.parse().map_err(|_| invalid("invalid port value"))?;
+    Ok((host, port))
 }
 
 /// Calls `f` with each address until one succeeds.
@@ -166,7 +206,12 @@ pub(crate) fn each_addr<A: ToSocketAddrs, T>(
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| invalid("could not resolve to any addresses")))
+    Err(last.unwrap_or_else(no_address))
+}
+
+/// There is no address to call anything with.
+pub(crate) fn no_address() -> io::Error {
+    invalid("could not resolve to any addresses")
 }
 
 /// The first address.

@@ -54,6 +54,8 @@
 //! datagram at a Unix socket that one is not connected to. Those are tried again after pauses.
 
 mod addr;
+#[cfg(feature = "async")]
+pub mod aio;
 mod attempt;
 #[cfg(feature = "backdoor")]
 pub mod backdoor;

@@ -40,6 +40,15 @@ pub(crate) fn resolve(host: &str, port: u16) -> io::Result<vec::IntoIter<SocketA
     green_core::try_blocking(move || look_up(&host, port))?
 }
 
+/// As [`resolve`], for a future.
+#[cfg(feature = "async")]
+pub(crate) async fn resolve_async(
+    host: String,
+    port: u16,
+) -> io::Result<vec::IntoIter<SocketAddr>> {
+    green_core::aio::blocking(move || look_up(&host, port)).await
+}
+
 #[expect(clippy::disallowed_methods, reason = "runs on the blocking pool")]
 fn look_up(host: &str, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
     net::ToSocketAddrs::to_socket_addrs(&(host, port))

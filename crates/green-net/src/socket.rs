@@ -299,6 +299,15 @@ impl Listener {
         self.io.read_with(|| deadline, |_| self.look_and(&attempt))
     }
 
+    /// Accepts, for a future, whatever the mode is.
+    #[cfg(feature = "async")]
+    pub(crate) async fn accept_async<R>(
+        &self,
+        attempt: impl Fn(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.io.read_with_async(|_| self.look_and(&attempt)).await
+    }
+
     /// Attempts to accept, after a look if the descriptor may be in blocking mode.
     fn look_and<R>(&self, attempt: impl Fn(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
         if self.modes.shared.load(Ordering::Acquire) {

@@ -17,19 +17,19 @@ use rustix::net::{
 use crate::socket;
 
 /// A new socket of a kind; closed on exec.
-pub(super) fn new_socket(kind: SocketType, flags: SocketFlags) -> io::Result<OwnedFd> {
+pub(crate) fn new_socket(kind: SocketType, flags: SocketFlags) -> io::Result<OwnedFd> {
     let flags = flags | SocketFlags::CLOEXEC;
     Ok(socket_with(AddressFamily::UNIX, kind, flags, None)?)
 }
 
 /// Two new sockets of a kind that are connected to each other; closed on exec.
-pub(super) fn new_pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn new_pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
     let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
     Ok(pair)
 }
 
 /// A new socket of a kind that has an address.
-pub(super) fn new_bound(
+pub(crate) fn new_bound(
     kind: SocketType,
     flags: SocketFlags,
     addr: &SocketAddr,
@@ -41,12 +41,12 @@ pub(super) fn new_bound(
 
 /// Attempts to connect. A stream socket in non-blocking mode is told `WouldBlock` while its listener has no
 /// room, and no poll tells when there is.
-pub(super) fn try_connect(fd: BorrowedFd<'_>, addr: &SocketAddrUnix) -> io::Result<()> {
+pub(crate) fn try_connect(fd: BorrowedFd<'_>, addr: &SocketAddrUnix) -> io::Result<()> {
     Ok(retry_on_intr(|| connect(fd, addr))?)
 }
 
 /// Attempts to accept a connection from a listener in non-blocking mode.
-pub(super) fn try_accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+pub(crate) fn try_accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     let stream = retry_on_intr(|| accept_with(fd, SocketFlags::CLOEXEC))?;
     let stream = std_net::UnixStream::from(stream);
     let addr = stream.peer_addr()?;
@@ -54,13 +54,13 @@ pub(super) fn try_accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)
 }
 
 /// Receives a datagram; without `DONTWAIT` among the flags it may block.
-pub(super) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
+pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
     let (n, _) = rustix::net::recv(fd, buf, flags)?;
     Ok(n)
 }
 
 /// The same, and says who sent it.
-pub(super) fn recv_from(
+pub(crate) fn recv_from(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
     flags: RecvFlags,
@@ -70,7 +70,7 @@ pub(super) fn recv_from(
 }
 
 /// Whether `shutdown` has ended receiving, for good.
-pub(super) fn is_shut_for_receiving(fd: BorrowedFd<'_>) -> io::Result<bool> {
+pub(crate) fn is_shut_for_receiving(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let now = Timespec::default();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
     Ok(retry_on_intr(|| poll(&mut fds, Some(&now)))? != 0
@@ -78,7 +78,7 @@ pub(super) fn is_shut_for_receiving(fd: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// Attempts to send a datagram. No poll tells when another socket's queue has room.
-pub(super) fn try_send_to(
+pub(crate) fn try_send_to(
     fd: BorrowedFd<'_>,
     buf: &[u8],
     to: &SocketAddrUnix,
@@ -87,16 +87,16 @@ pub(super) fn try_send_to(
     Ok(sendto(fd, buf, flags, to)?)
 }
 
-pub(super) fn local_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+pub(crate) fn local_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
     socket::as_std(fd, std_net::UnixDatagram::local_addr)
 }
 
-pub(super) fn peer_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+pub(crate) fn peer_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
     socket::as_std(fd, std_net::UnixDatagram::peer_addr)
 }
 
 /// An address as the kernel takes it.
-pub(super) fn to_kernel(addr: &SocketAddr) -> io::Result<SocketAddrUnix> {
+pub(crate) fn to_kernel(addr: &SocketAddr) -> io::Result<SocketAddrUnix> {
     if let Some(path) = addr.as_pathname() {
         return Ok(SocketAddrUnix::new(path)?);
     }

@@ -1,6 +1,6 @@
 //! `std::os::unix::net`, green: what std's module has, under the same names.
 
-mod attempt;
+pub(crate) mod attempt;
 mod datagram;
 mod incoming;
 mod listener;
