@@ -80,6 +80,8 @@ pub use std::*;
 // What both globs have.
 pub use green_core::{fs, process, sync, thread, thread_local};
 
+#[cfg(feature = "async")]
+pub mod aio;
 pub mod io;
 pub mod os;
 pub mod prelude;
