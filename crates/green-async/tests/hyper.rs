@@ -111,6 +111,8 @@ fn http1_with_an_async_handler() {
         let mut client = connect_one(addr).await;
         for n in 0..3 {
             let text = format!("number {n}");
+            // The connection is another task: it has to have seen the end of the answer before.
+            client.ready().await.unwrap();
             let response = client.send_request(request(&text)).await.unwrap();
             assert_eq!(text_of(response).await, text);
         }
