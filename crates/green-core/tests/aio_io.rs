@@ -148,7 +148,7 @@ fn a_read_waits_for_data_and_sees_the_end() {
 
 fn a_write_waits_for_room() {
     let (io, mut other) = pair();
-    let chunk = [7; 64 << 10];
+    let chunk = vec![7; 64 << 10];
     while (&mut io.get_ref()).write(&chunk).is_ok() {}
     let mut write = pin!(io.write_with_async(|mut io| io.write(&chunk)));
     assert!(poll_once(write.as_mut()).is_pending());
