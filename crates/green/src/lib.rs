@@ -97,4 +97,8 @@ mod documents {
 
     #[doc = include_str!("../../../docs/coming-from-gevent.md")]
     struct ComingFromGevent;
+
+    #[cfg(feature = "async")]
+    #[doc = include_str!("../../../docs/async.md")]
+    struct Async;
 }
