@@ -127,6 +127,8 @@ pub(crate) enum Question {
     Event,
     /// Locks and channels that one task has to itself
     Uncontended,
+    /// Futures in green threads, and sockets for futures
+    Futures,
     /// Lateness and CPU time of 100,000 and of 1,000,000 sleepers
     Sleep,
 }

@@ -44,7 +44,7 @@ pub(crate) fn cases(plan: &Plan) -> Vec<Case> {
 
 /// How large a message is.
 #[derive(Clone, Copy, Debug)]
-enum Size {
+pub(crate) enum Size {
     Small,
     Large,
 }
@@ -72,7 +72,7 @@ impl Size {
     }
 }
 
-fn measure(
+pub(crate) fn measure(
     plan: &Plan,
     peer: Peer,
     workers: Workers,
@@ -113,7 +113,7 @@ pub(crate) const PEERS_WITH_WORKERS: &[Peer] =
 /// How many that is.
 pub(crate) const TWO_WORKERS: Workers = Workers::MIN.saturating_add(1);
 
-const METRICS: &[Metric] = &[
+pub(crate) const METRICS: &[Metric] = &[
     Metric {
         name: "server CPU, ns/request",
         better: Better::Lower,

@@ -25,6 +25,7 @@
 //! | `yield_now`, `spawn`, `spawn_join`, `pool_map`, `sleep` | one question each, about tasks |
 //! | `queue_ping_pong`, `spsc`, `mutex`, `semaphore`, `event` | one question each, about what tasks wait for |
 //! | `uncontended` | the same, when nobody waits |
+//! | `futures` | futures in green threads, and sockets for futures |
 //! | `peers/` | the same bodies, written for each runtime; `../peers/` has those in other languages |
 //! | `server`, `load` | the two processes of the network questions |
 //! | `micro` | the one process of the other questions |
@@ -40,6 +41,7 @@ mod cli;
 mod docs;
 mod echo;
 mod event;
+mod futures;
 mod idle;
 mod latency;
 mod load;

@@ -17,8 +17,8 @@ use crate::peers::{self, Access, Capacity, Peer, Workers, external};
 use crate::sleep::Span;
 use crate::suite::Plan;
 use crate::{
-    event, memory, mutex, pool_map, queue_ping_pong, semaphore, sleep, spawn, spawn_join, spsc,
-    uncontended, yield_now,
+    event, futures, memory, mutex, pool_map, queue_ping_pong, semaphore, sleep, spawn, spawn_join,
+    spsc, uncontended, yield_now,
 };
 
 /// What can be measured.
@@ -48,13 +48,16 @@ pub(crate) enum Task {
     SleepUpToOne,
     SleepOneToTwo,
     Park,
+    BlockOn,
+    WakeAcross,
+    TokioSleeps,
 }
 
 impl Task {
     /// How many OS threads the runtime may use for tasks.
     fn workers(self) -> Workers {
         match self {
-            Self::MutexAcrossWorkers => Workers::MIN.saturating_add(1),
+            Self::MutexAcrossWorkers | Self::WakeAcross => Workers::MIN.saturating_add(1),
             _ => Workers::MIN,
         }
     }
@@ -154,6 +157,9 @@ pub(crate) fn measure(request: Request, core: Option<usize>) -> io::Result<()> {
         Task::SleepSmoke => sleep(Span::Smoke),
         Task::SleepUpToOne => sleep(Span::UpToOne),
         Task::SleepOneToTwo => sleep(Span::OneToTwo),
+        Task::BlockOn => one(futures::measure_block_on(runtime, window)),
+        Task::WakeAcross => one(futures::measure_wake_across(runtime, window)),
+        Task::TokioSleeps => one(futures::measure_tokio_sleeps(runtime)),
         Task::Park => memory::parked(runtime, tasks, resident_before),
     }?;
     child::answer(&numbers)

@@ -13,8 +13,8 @@ use crate::machine::{Cores, Description, Placement};
 use crate::peers::{Peer, external};
 use crate::report::{Metric, Report, Subject, Table};
 use crate::{
-    churn, echo, event, idle, latency, memory, mutex, pool_map, queue_ping_pong, semaphore, sleep,
-    spawn, spawn_join, spsc, start_up, streaming, uncontended, yield_now,
+    churn, echo, event, futures, idle, latency, memory, mutex, pool_map, queue_ping_pong,
+    semaphore, sleep, spawn, spawn_join, spsc, start_up, streaming, uncontended, yield_now,
 };
 
 /// How much to measure.
@@ -254,9 +254,12 @@ impl Question {
     /// the same time: the network questions, except those about servers that are idle, and a mutex between two workers.
     fn placements(self) -> Placements {
         match self {
-            Self::Echo | Self::Churn | Self::Streaming | Self::Latency | Self::Mutex => {
-                Placements::Both
-            }
+            Self::Echo
+            | Self::Churn
+            | Self::Streaming
+            | Self::Latency
+            | Self::Mutex
+            | Self::Futures => Placements::Both,
             Self::Idle
             | Self::StartUp
             | Self::Memory
@@ -293,6 +296,7 @@ impl Question {
             Self::Semaphore => semaphore::cases(plan),
             Self::Event => event::cases(plan),
             Self::Uncontended => uncontended::cases(plan),
+            Self::Futures => futures::cases(plan),
             Self::Sleep => sleep::cases(plan),
         }
     }

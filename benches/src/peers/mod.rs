@@ -8,6 +8,7 @@ mod blocking;
 mod epoll;
 pub(crate) mod external;
 mod green;
+mod green_async;
 mod may;
 mod os_threads;
 mod smol;
@@ -47,6 +48,8 @@ pub(crate) enum Peer {
     OsThreads,
     /// This project.
     Green,
+    /// This project, by futures.
+    GreenAsync,
     /// Go's goroutines, a program of its own.
     Go,
     /// gevent's greenlets, a program of its own.
@@ -76,6 +79,7 @@ pub(crate) fn start(peer: Peer, workers: Workers) -> io::Result<Box<dyn Runtime>
         Peer::May => Box::new(may::May::start(workers)),
         Peer::OsThreads => Box::new(os_threads::OsThreads),
         Peer::Green => Box::new(green::Green::start(workers)?),
+        Peer::GreenAsync => Box::new(green_async::GreenAsync::start(workers)?),
     })
 }
 
@@ -194,6 +198,21 @@ pub(crate) trait Primitives {
     /// So many tasks wait, again and again, for one event, and all are woken at once; returns how often tasks were woken
     /// in `rounds` rounds, too.
     fn event_crowd(&self, _tasks: u64, _rounds: u64) -> io::Result<(u64, Duration)> {
+        Err(unsupported())
+    }
+
+    /// Waits for `times` futures that are ready, each with the next number from 0; returns the sum, too.
+    fn block_on_ready(&self, _times: u64) -> io::Result<(u64, Duration)> {
+        Err(unsupported())
+    }
+
+    /// Two tasks of two OS threads wake each other, `round_trips` times; returns how often the second one was woken, too.
+    fn wake_across(&self, _round_trips: u64) -> io::Result<(u64, Duration)> {
+        Err(unsupported())
+    }
+
+    /// So many tasks wait until tokio has slept for `span`, all at once.
+    fn tokio_sleeps(&self, _tasks: u64, _span: Duration) -> io::Result<Duration> {
         Err(unsupported())
     }
 }

@@ -1,5 +1,7 @@
 //! green's queues, channels and locks.
 
+use std::future::ready;
+use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,6 +162,58 @@ impl Primitives for Green {
             joinall(tasks);
             start.elapsed()
         }))
+    }
+
+    fn block_on_ready(&self, times: u64) -> io::Result<(u64, Duration)> {
+        Ok(green_core::run(move || {
+            let start = Instant::now();
+            let sum = (0..times)
+                .map(|number| green_core::block_on(ready(black_box(number))))
+                .sum();
+            (sum, start.elapsed())
+        }))
+    }
+
+    fn wake_across(&self, round_trips: u64) -> io::Result<(u64, Duration)> {
+        let (ping, pong) = (Arc::new(Event::new()), Arc::new(Event::new()));
+        let (pinged, ponged) = (Arc::clone(&ping), Arc::clone(&pong));
+        let ponging = Builder::new().hub(0).spawn(move || {
+            let mut woken = 0;
+            while woken < round_trips {
+                green_core::block_on(pinged.wait_async());
+                pinged.clear();
+                woken += 1;
+                pong.set();
+            }
+            woken
+        })?;
+        let pinging = Builder::new().hub(1).spawn(move || {
+            let start = Instant::now();
+            for _ in 0..round_trips {
+                ping.set();
+                green_core::block_on(ponged.wait_async());
+                ponged.clear();
+            }
+            start.elapsed()
+        })?;
+        let taken = pinging.into_result().map_err(io::Error::other)?;
+        Ok((ponging.into_result().map_err(io::Error::other)?, taken))
+    }
+
+    fn tokio_sleeps(&self, tasks: u64, span: Duration) -> io::Result<Duration> {
+        // The runtime has started, as the others' has.
+        green_async::tokio::run(async {});
+        let start = Instant::now();
+        let sleepers: Vec<_> = (0..tasks)
+            .map(|_| {
+                spawn(move || {
+                    green_async::tokio::run(async move { tokio::time::sleep(span).await });
+                })
+            })
+            .collect();
+        joinall(&sleepers);
+        let all = sleepers.iter().all(|sleeper| sleeper.successful());
+        all.then(|| start.elapsed()).ok_or_else(panicked)
     }
 
     fn event(&self, round_trips: u64) -> io::Result<(u64, Duration)> {

@@ -1,5 +1,7 @@
 //! smol's channels and locks, and `event-listener`, on which they are built.
 
+use std::future::ready;
+use std::hint::black_box;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -140,6 +142,14 @@ impl Primitives for Smol {
             }
             start.elapsed()
         }))
+    }
+
+    fn block_on_ready(&self, times: u64) -> io::Result<(u64, Duration)> {
+        let start = Instant::now();
+        let sum = (0..times)
+            .map(|number| smol::block_on(ready(black_box(number))))
+            .sum();
+        Ok((sum, start.elapsed()))
     }
 
     fn event(&self, round_trips: u64) -> io::Result<(u64, Duration)> {

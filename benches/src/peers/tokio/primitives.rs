@@ -1,8 +1,11 @@
 //! tokio's channels and locks.
 
+use std::future::ready;
+use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Notify, RwLock, Semaphore, mpsc};
@@ -42,6 +45,52 @@ impl Primitives for Tokio {
             Capacity::Bounded(room) => self.runtime.spawn(channel_alone_bounded(room, messages)),
         };
         self.runtime.block_on(alone)?.ok_or_else(panicked)
+    }
+
+    fn block_on_ready(&self, times: u64) -> io::Result<(u64, Duration)> {
+        let start = Instant::now();
+        let sum = (0..times)
+            .map(|number| self.runtime.block_on(ready(black_box(number))))
+            .sum();
+        Ok((sum, start.elapsed()))
+    }
+
+    fn wake_across(&self, round_trips: u64) -> io::Result<(u64, Duration)> {
+        let (ping, pong) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (pinged, ponged) = (Arc::clone(&ping), Arc::clone(&pong));
+        let ponging = thread::spawn(move || {
+            Self::current_thread()?.runtime.block_on(async {
+                let mut woken = 0;
+                while woken < round_trips {
+                    pinged.notified().await;
+                    woken += 1;
+                    pong.notify_one();
+                }
+                Ok::<_, io::Error>(woken)
+            })
+        });
+        let taken = self.runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..round_trips {
+                ping.notify_one();
+                ponged.notified().await;
+            }
+            start.elapsed()
+        });
+        Ok((ponging.join().map_err(|_| panicked())??, taken))
+    }
+
+    fn tokio_sleeps(&self, tasks: u64, span: Duration) -> io::Result<Duration> {
+        self.runtime.block_on(async {
+            let start = Instant::now();
+            let sleepers: Vec<_> = (0..tasks)
+                .map(|_| task::spawn(tokio::time::sleep(span)))
+                .collect();
+            for sleeper in sleepers {
+                sleeper.await?;
+            }
+            Ok(start.elapsed())
+        })
     }
 
     fn mutex_alone(&self, locks: u64) -> io::Result<(u64, Duration)> {
