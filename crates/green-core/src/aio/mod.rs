@@ -20,10 +20,10 @@
 //!
 //! # Parts
 //!
-//! - [`block_on`] ([`await_`]) waits for any future, of whichever library, and parks only the green thread that calls it.
+//! - [`block_on()`] ([`await_`]) waits for any future, of whichever library, and parks only the green thread that calls it.
 //! - [`spawn`], [`spawn_local`]: a [`Task`], which is a green thread that does nothing but wait for its future.
-//!   [`run_until_complete`], [`gather`], [`wait`]: asyncio's.
-//! - [`sleep`], [`timeout()`], [`blocking`], a [`Greenlet`](crate::Greenlet) (`greenlet.await`), and the methods
+//!   [`run_until_complete`], [`gather`], [`wait()`]: asyncio's.
+//! - [`sleep()`], [`timeout()`], [`blocking()`], a [`Greenlet`](crate::Greenlet) (`greenlet.await`), and the methods
 //!   that end in `_async` of what green threads wait for: events, semaphores, queues, channels.
 //!   These are futures for any executor, tokio's included.
 //!
@@ -38,7 +38,7 @@
 //!
 //! # How a future is waited for
 //!
-//! There is no second way to park. [`block_on`] waits for a token, the one that `thread::park` waits for, and a waker
+//! There is no second way to park. [`block_on()`] waits for a token, the one that `thread::park` waits for, and a waker
 //! gives it. A future that waits for a green thing stands in that thing's own queue, among green threads, with a waiter
 //! (`park::polled`) that calls a waker instead of resuming a stack.
 //!
