@@ -10,7 +10,7 @@
 //! # Invariants
 //!
 //! 1. When something becomes free, either a caller is on its way to it, or no watcher is left: none sleeps beside it.
-//!    A watcher that comes while something is free is not put into the line, but told by its thing.
+//!    A watcher that comes while something is free for it is not put into the line, but told by its thing.
 //!
 //! # Not here
 //!
@@ -45,6 +45,12 @@ impl WatchedLine {
     #[inline]
     pub(crate) fn queue(&mut self) -> &mut WaitQueue {
         self.line.queue()
+    }
+
+    /// As [`Line::is_free`].
+    #[inline]
+    pub(crate) fn is_free(&self, free: usize) -> bool {
+        self.line.is_free(free)
     }
 
     /// As [`Line::admits`].
@@ -86,7 +92,7 @@ impl WatchedLine {
         Told(self.watching.take())
     }
 
-    /// Puts a watcher at the end of the line; for when nothing is free.
+    /// Puts a watcher at the end of the line; for when nothing is free for it.
     pub(crate) fn watch(&mut self, watcher: &Watcher) {
         let place = (self.line.queue().mark(), watcher.clone());
         let watching = self.watching.get_or_insert_default();

@@ -51,6 +51,8 @@ on_hubs!(
         top_11_an_item_goes_to_who_came_before,
         top_11_who_only_looks_leaves_it_to_the_next_ones,
         top_11_who_comes_later_does_not_get_ahead,
+        top_11_a_permit_that_is_kept_for_another_one_is_not_ready,
+        top_11_an_item_that_is_kept_for_another_one_is_not_ready,
     ]
 );
 
@@ -248,4 +250,51 @@ fn top_11_who_comes_later_does_not_get_ahead() {
     assert_eq!(wait_count(&[&watches, &later[0]], 1), [0]);
     later.iter().for_each(Greenlet::join);
     assert_eq!(passed.load(Ordering::SeqCst), 3);
+}
+
+/// How often those who wait are overtaken before something is kept for them; and some more.
+const OVERTAKEN: usize = 40;
+
+fn top_11_a_permit_that_is_kept_for_another_one_is_not_ready() {
+    let permits = Arc::new(Semaphore::new(0));
+    let theirs = Arc::clone(&permits);
+    let waiter = spawn(move || theirs.acquire().forget());
+    yield_now();
+    let mut looks = 0;
+    for _ in 0..OVERTAKEN {
+        permits.release();
+        while permits
+            .try_acquire()
+            .map(|permit| permit.forget())
+            .is_none()
+        {
+            if waiter.ready() {
+                return;
+            }
+            assert_eq!(wait_timeout(&[&permits], NOW), [0; 0], "it cannot be had");
+            // Whoever waits for real lets the other one run.
+            yield_now();
+            looks += 1;
+            assert!(looks < 10, "neither gets it");
+        }
+        yield_now();
+    }
+    unreachable!("the one that waits was overtaken {OVERTAKEN} times");
+}
+
+fn top_11_an_item_that_is_kept_for_another_one_is_not_ready() {
+    let queue = Arc::new(Queue::unbounded());
+    let theirs = Arc::clone(&queue);
+    let waiter = spawn(move || theirs.get().unwrap());
+    yield_now();
+    for n in 0..OVERTAKEN {
+        queue.put(n).unwrap();
+        if queue.try_get().is_err() {
+            assert_eq!(wait_timeout(&[&queue], NOW), [0; 0], "it cannot be had");
+            assert_eq!(waiter.get().unwrap(), n);
+            return;
+        }
+        yield_now();
+    }
+    unreachable!("the one that waits was overtaken {OVERTAKEN} times");
 }

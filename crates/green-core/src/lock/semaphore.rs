@@ -164,8 +164,8 @@ impl Semaphore {
     }
 }
 
-/// Ready when a permit is free, and nobody who came before the wait began waits for it. None is taken: somebody else may
-/// have it before the caller does.
+/// Ready when a permit is free, and is not kept for somebody who came before. None is taken: somebody else may have it
+/// before the caller does.
 ///
 /// ```
 /// use green_core::lock::Semaphore;
@@ -335,7 +335,7 @@ impl Permits {
 
     pub(super) fn watch(&self, watcher: &Watcher) {
         let mut state = self.state.lock();
-        if state.free == 0 {
+        if !state.waiting.is_free(state.free) {
             state.waiting.watch(watcher);
             return;
         }

@@ -184,7 +184,7 @@ impl<S: Store> Buffer<S> {
     /// Tells `watcher` when a `get` would not wait.
     pub(super) fn watch(&self, watcher: &Watcher) {
         let mut inner = self.inner.lock();
-        if inner.items.len() == 0 && !inner.closed {
+        if !inner.getters.is_free(inner.items.len()) && !inner.closed {
             inner.getters.watch(watcher);
             return;
         }

@@ -320,8 +320,8 @@ macro_rules! queue {
             }
         }
 
-        /// Ready when there is an item, and nobody who came before the wait began waits for it; also when the queue is
-        /// closed. Nothing is taken: somebody else may have the item before the caller does.
+        /// Ready when there is an item that is not kept for somebody who came before; also when the queue is closed.
+        /// Nothing is taken: somebody else may have the item before the caller does.
         impl<T $(: $bound)?> Waitable for $name<T> {
             fn watch(&self, watcher: &Watcher) {
                 self.buffer.watch(watcher);

@@ -65,11 +65,18 @@ impl Line {
         Chosen(chosen)
     }
 
+    /// Whether there is one for who has not waited, if so many are free. Who has been told so by one method must be
+    /// admitted by another: else a loop over both runs for ever, and those who are chosen never do.
+    #[inline]
+    pub(crate) fn is_free(&self, free: usize) -> bool {
+        free > self.reserved
+    }
+
     /// Whether a caller may take one, if so many are free. One who may takes it.
     #[inline]
     pub(crate) fn admits(&mut self, turn: Turn, free: usize) -> bool {
         match turn {
-            Turn::Running => free > self.reserved,
+            Turn::Running => self.is_free(free),
             Turn::Chosen => self.admits_chosen(free),
         }
     }
@@ -90,7 +97,7 @@ impl Line {
     #[inline]
     pub(crate) fn sees(&mut self, turn: Turn, free: usize) -> Option<Chosen> {
         if turn == Turn::Running {
-            return (free > 0).then(Chosen::default);
+            return self.is_free(free).then(Chosen::default);
         }
         if free == 0 {
             self.admits_chosen(free);
