@@ -94,10 +94,13 @@ on_all_hubs! {
 
 on_one_hub! {
     pool_04_members_start_in_order_when_the_caller_waits
+    pool_04_a_member_that_never_starts_keeps_nothing
+    pool_04_who_comes_and_goes_leaves_nothing
     pool_05_a_joiner_sees_a_moment_that_is_over
     pool_06_kill_of_members_that_have_not_started_runs_none
     pool_10_who_waits_longest_gets_in_first
     pool_10_nobody_is_overtaken_for_ever
+    pool_14_what_is_kept_for_others_is_not_available
     rule_37_who_waits_to_get_in_survives_a_kill
 }
 
@@ -476,6 +479,54 @@ fn pool_10_nobody_is_overtaken_for_ever() {
         assert!(rounds < 1_000, "somebody is overtaken for ever");
     }
     assert!((30..=36).contains(&rounds), "{rounds}");
+}
+
+fn pool_14_what_is_kept_for_others_is_not_available() {
+    let pool = Pool::new(1);
+    let first = sleeper(&pool);
+    let theirs = pool.clone();
+    let waiter = spawn(move || theirs.spawn(|| ()).join());
+    yield_now();
+    first.kill();
+    let mut member = Some(pool.spawn(|| ()));
+    let mut rounds = 0;
+    while !waiter.ready() {
+        if let Some(member) = member.take() {
+            member.join();
+        }
+        // A place that is kept for the one that waits: whoever is told that it is available must get it.
+        member = pool.try_spawn(|| ()).ok();
+        if member.is_none() {
+            pool.wait_available();
+        }
+        rounds += 1;
+        assert!(rounds < 1_000, "neither gets in");
+    }
+}
+
+fn pool_04_a_member_that_never_starts_keeps_nothing() {
+    let dropped = Arc::new(());
+    let theirs = Arc::clone(&dropped);
+    let group = Group::new();
+    let member = Greenlet::new(move || drop(theirs));
+    group.add(&member).unwrap();
+    drop((group, member));
+    assert_eq!(Arc::strong_count(&dropped), 1);
+}
+
+fn pool_04_who_comes_and_goes_leaves_nothing() {
+    let member = spawn(|| sleep(EVER));
+    let groups: Vec<_> = (0..3).map(|_| Group::new()).collect();
+    for _ in 0..100 {
+        for group in &groups {
+            group.add(&member).unwrap();
+            assert!(group.discard(&member));
+        }
+    }
+    groups[0].add(&member).unwrap();
+    groups[2].add(&member).unwrap();
+    member.kill();
+    assert!(groups.iter().all(Group::is_empty));
 }
 
 fn pool_10_an_interrupted_spawn_takes_no_place() {

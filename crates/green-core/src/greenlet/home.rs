@@ -3,13 +3,14 @@
 //! # Protocol
 //!
 //! 1. A member leaves its homes in the critical section that publishes its end: whoever knows of the end finds it gone,
-//!    and whoever finds it gone knows of the end.
+//!    and whoever finds it gone, because it ended, knows of the end.
 //! 2. Whom a home chose to be woken then is woken after that.
 //! 3. A home that has let a member go before may still be told that it leaves.
+//! 4. A member does not keep its homes: a home keeps its members, and nobody can wait for one that has no handle left.
 
 use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::waitq::Chosen;
 
@@ -30,8 +31,6 @@ pub(crate) struct Left {
     pub(crate) next: Chosen,
     /// Whether somebody waits for there to be no member.
     pub(crate) joined: bool,
-    /// Whether somebody waits for a free place, without taking it.
-    pub(crate) watched: bool,
 }
 
 /// The homes of a green thread.
@@ -39,16 +38,19 @@ pub(crate) struct Left {
 pub(super) enum Homes {
     #[default]
     None,
-    One(Arc<dyn Home>),
-    Several(Vec<Arc<dyn Home>>),
+    One(Weak<dyn Home>),
+    Several(Vec<Weak<dyn Home>>),
 }
 
 impl Homes {
-    pub(super) fn add(&mut self, home: Arc<dyn Home>) {
+    /// Adds `home`, unless it is there from an earlier stay.
+    pub(super) fn add(&mut self, home: Weak<dyn Home>) {
         *self = match std::mem::take(self) {
             Self::None => Self::One(home),
+            Self::One(first) if first.ptr_eq(&home) => Self::One(first),
             Self::One(first) => Self::Several(vec![first, home]),
             Self::Several(mut homes) => {
+                homes.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&home));
                 homes.push(home);
                 Self::Several(homes)
             }
@@ -58,14 +60,15 @@ impl Homes {
     /// The member `id` leaves them all.
     #[inline]
     pub(super) fn leave(self, id: NonZeroU64) -> Gone {
-        let leave = |home: Arc<dyn Home>| {
+        let leave = |home: &Weak<dyn Home>| {
+            let home = home.upgrade()?;
             let left = home.leave(id);
-            (home, left)
+            Some((home, left))
         };
         match self {
             Self::None => Gone::Nowhere,
-            Self::One(home) => Gone::From(leave(home)),
-            Self::Several(homes) => Gone::FromAll(homes.into_iter().map(leave).collect()),
+            Self::One(home) => leave(&home).map_or(Gone::Nowhere, Gone::From),
+            Self::Several(homes) => Gone::FromAll(homes.iter().filter_map(leave).collect()),
         }
     }
 }

@@ -119,14 +119,13 @@ fn kill_every<T, G: Borrow<Greenlet<T>>>(
 
 fn ask_every<T, G: Borrow<Greenlet<T>>>(greenlets: impl IntoIterator<Item = G>) -> Vec<G> {
     let greenlets: Vec<G> = greenlets.into_iter().collect();
-    // First those that have not started, so that one that dies cannot let another start.
-    for greenlet in &greenlets {
-        let greenlet = greenlet.borrow();
-        if matches!(greenlet.control().state(), State::New | State::Unstarted) {
-            greenlet.kill_nowait();
-        }
-    }
-    for greenlet in &greenlets {
+    let is_started = |greenlet: &&G| {
+        let greenlet: &Greenlet<T> = (*greenlet).borrow();
+        !matches!(greenlet.control().state(), State::Unstarted | State::New)
+    };
+    // First those that have not started, so that one that dies cannot let another start. Each of them once.
+    let (started, unstarted): (Vec<_>, Vec<_>) = greenlets.iter().partition(is_started);
+    for greenlet in unstarted.into_iter().chain(started) {
         greenlet.borrow().kill_nowait();
     }
     greenlets

@@ -22,7 +22,7 @@ mod switch;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::Weak;
 #[cfg(feature = "async")]
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -205,7 +205,7 @@ impl<T> Greenlet<T> {
     }
 
     /// Makes it leave `home` when it ends; false if it has ended.
-    pub(crate) fn add_home(&self, home: Arc<dyn Home>) -> bool {
+    pub(crate) fn add_home(&self, home: Weak<dyn Home>) -> bool {
         self.record.add_home(home)
     }
 

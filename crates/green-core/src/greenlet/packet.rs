@@ -1,6 +1,6 @@
 //! What a green thread leaves behind: its result, and who waits for it.
 
-use std::sync::Arc;
+use std::sync::Weak;
 #[cfg(feature = "async")]
 use std::task::{Context, Poll, ready};
 
@@ -231,7 +231,7 @@ impl<T> Packet<T> {
     }
 
     /// Makes it leave `home` when it ends; false if it has ended.
-    pub(super) fn add_home(&self, home: Arc<dyn Home>) -> bool {
+    pub(super) fn add_home(&self, home: Weak<dyn Home>) -> bool {
         let mut inner = self.inner.lock();
         let is_running = inner.is_running();
         if is_running {

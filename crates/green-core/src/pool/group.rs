@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::members::Members;
@@ -159,7 +159,7 @@ impl Group {
         self.len() == 0
     }
 
-    /// The members, in the order in which they were made.
+    /// The members, in the order of their numbers: that in which they were made, as far as one hub made them.
     pub fn members(&self) -> Vec<Member> {
         self.places.lock().members.all()
     }
@@ -260,10 +260,9 @@ impl Group {
     pub fn kill_nowait(&self) {
         let asked = self.places.lock().members.ask_all();
         // First those that have not started, so that one that dies cannot let another start.
-        for member in asked.iter().filter(|member| !member.is_started()) {
-            member.kill_nowait();
-        }
-        for member in &asked {
+        let (started, unstarted): (Vec<_>, Vec<_>) =
+            asked.into_iter().partition(Member::is_started);
+        for member in unstarted.iter().chain(&started) {
             member.kill_nowait();
         }
     }
@@ -552,7 +551,8 @@ impl Group {
             return;
         };
         place.keep();
-        if !greenlet.add_home(Arc::clone(&self.places) as Arc<dyn Home>) {
+        let home: Weak<Places> = Arc::downgrade(&self.places);
+        if !greenlet.add_home(home) {
             // It had ended before.
             self.places.remove(greenlet.id());
         }
@@ -710,7 +710,7 @@ impl<T: Send + 'static> FromIterator<Greenlet<T>> for Group {
     }
 }
 
-/// The members, in the order in which they were made.
+/// The members, as [`Group::members`] orders them.
 impl IntoIterator for &Group {
     type Item = Member;
     type IntoIter = std::vec::IntoIter<Member>;

@@ -70,7 +70,7 @@ impl Member {
 
     /// Whether its closure has run.
     pub(super) fn is_started(&self) -> bool {
-        self.control().state() != State::New
+        !matches!(self.control().state(), State::Unstarted | State::New)
     }
 
     fn control(&self) -> &Control {
@@ -142,7 +142,7 @@ impl Members {
         sorted(self.all.values_mut().filter_map(Entry::ask).collect())
     }
 
-    /// All of them, in the order in which they were made.
+    /// All of them, in the order of their numbers.
     pub(super) fn all(&self) -> Vec<Member> {
         let members = self.all.values().map(|entry| entry.member.clone());
         sorted(members.collect())

@@ -35,12 +35,10 @@ pub(crate) struct State<M> {
     closed: bool,
     /// How often the last one that was taken was given back.
     times_empty: u64,
-    /// Who waits to take one.
+    /// Who waits to take one, or only to see one.
     taking: Line,
     /// Who waits until none is taken.
     joining: WaitQueue,
-    /// Who waits until one is free, and does not take it.
-    watching: WaitQueue,
 }
 
 /// Why no place was taken.
@@ -69,7 +67,6 @@ impl<M> Slots<M> {
                 times_empty: 0,
                 taking: Line::new(),
                 joining: WaitQueue::new(),
-                watching: WaitQueue::new(),
             }),
         }
     }
@@ -113,19 +110,12 @@ impl<M> Slots<M> {
     /// Wakes who was waiting for a place that was given back.
     #[inline]
     pub(super) fn wake(&self, left: Left) {
-        let Left {
-            next,
-            joined,
-            watched,
-        } = left;
+        let Left { next, joined } = left;
         // Those who saw it empty come before whoever fills it again.
         if joined {
             self.state.notify_all(|state| &mut state.joining, |_| ());
         }
         drop(next);
-        if watched {
-            self.state.notify_all(|state| &mut state.watching, |_| ());
-        }
     }
 
     /// Reaches the members.
@@ -157,21 +147,13 @@ impl<M> Slots<M> {
 
     /// Waits until a place is free, or no more may be taken; how many are free then, 1 if there is no limit.
     pub(crate) fn wait_available(&self, deadline: Deadline) -> usize {
-        let wait = Wait::new(WaitFor::Semaphore, deadline);
-        let available = self.state.wait_once_then(
-            wait,
-            |state| &mut state.watching,
-            |state| (state.closed || state.free() != Some(0)).then_some(()),
-            || (),
+        let seen = self.state.wait_in_turn(
+            Wait::new(WaitFor::Semaphore, deadline),
+            |state| state.taking.queue(),
+            State::see,
+            |state| state.taking.pass_on(),
         );
-        if available.or_raise().is_none() {
-            return 0;
-        }
-        let state = self.state.lock();
-        if state.closed {
-            return 0;
-        }
-        state.free().unwrap_or(1)
+        seen.or_raise().map_or(0, |(free, _next)| free)
     }
 
     /// From now on no place may be taken; who waits for one is told.
@@ -181,14 +163,12 @@ impl<M> Slots<M> {
             state.taking.close();
         };
         self.state.notify_all(|state| state.taking.queue(), close);
-        self.state.notify_all(|state| &mut state.watching, |_| ());
     }
 
     /// Changes how many there are. Those that are taken stay taken.
     pub(crate) fn resize(&self, size: Option<usize>) {
         self.state
             .notify_all(|state| state.taking.queue(), |state| state.size = size);
-        self.state.notify_all(|state| &mut state.watching, |_| ());
     }
 
     pub(crate) fn size(&self) -> Option<usize> {
@@ -237,8 +217,17 @@ impl<M> State<M> {
         Left {
             next: self.choose(),
             joined: is_empty && !self.joining.is_empty(),
-            watched: !self.watching.is_empty(),
         }
+    }
+
+    /// For a caller that takes nothing: how many are free, 1 if there is no limit; whom to wake in its place.
+    fn see(&mut self, turn: Turn) -> Option<(usize, Chosen)> {
+        if self.closed {
+            return Some((0, Chosen::default()));
+        }
+        let free = self.free();
+        let next = self.taking.sees(turn, free.unwrap_or(usize::MAX))?;
+        Some((free.unwrap_or(1), next))
     }
 
     #[inline]
