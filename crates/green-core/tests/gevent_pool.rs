@@ -5,6 +5,8 @@
 )]
 
 mod support;
+#[path = "support/waits.rs"]
+mod waits;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use green_core::{
     Config, Failure, Greenlet, joinall, run, sleep, spawn, spawn_later, timeout, yield_now,
 };
 use support::eventually;
+use waits::wait_begins;
 
 const EVER: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(2);
@@ -261,8 +264,10 @@ fn pool_05_join_raise_looks_at_the_members_of_the_call() {
     assert!(group.join_raise().is_ok());
     let go = Arc::new(Event::new());
     let theirs = Arc::clone(&go);
+    let caller = green_core::getcurrent().unwrap().id();
     group.spawn(move || {
         theirs.wait();
+        wait_begins(caller, "join");
         panic!("a member")
     });
     assert!(matches!(group.join_raise_timeout(SHORT), Ok(false)));
@@ -271,14 +276,11 @@ fn pool_05_join_raise_looks_at_the_members_of_the_call() {
     assert!(matches!(failure, Failure::Panicked(panic) if panic.message() == "a member"));
     assert!(before.exception().is_some());
     // Also after a time limit.
-    let theirs = Arc::new(Event::new());
     let stays = sleeper(&group);
-    let signal = Arc::clone(&theirs);
     group.spawn(move || {
-        signal.wait();
+        wait_begins(caller, "join");
         panic!("meanwhile")
     });
-    theirs.set();
     assert!(
         group
             .join_raise_timeout(Duration::from_millis(200))

@@ -8,6 +8,8 @@
 #[path = "support/hubs.rs"]
 mod hubs;
 mod support;
+#[path = "support/waits.rs"]
+mod waits;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use green_core::pool::Pool;
 use green_core::queue::{Channel, GetError, PutError, Queue};
 use green_core::{Greenlet, add_spawn_callback, remove_spawn_callback, sleep, spawn, yield_now};
 use support::eventually;
+use waits::wait_begins;
 
 const EVER: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(5);
@@ -55,25 +58,13 @@ on_hubs!(
     ]
 );
 
-/// Waits until `g` waits for `what`.
-fn wait_begins<T>(g: &Greenlet<T>, what: &str) {
-    let (name, waits) = (format!("#{} ", g.id()), format!(" waits for {what} "));
-    eventually("it waits", || {
-        let mut dump = Vec::new();
-        green_core::dump(&mut dump).unwrap();
-        let dump = String::from_utf8(dump).unwrap();
-        dump.lines()
-            .any(|line| line.starts_with(&name) && line.contains(&waits))
-    });
-}
-
 fn rule_35_join_sees_that_the_pool_was_empty_once() {
     let (pool, gate) = (Pool::new(1), Arc::new(Event::new()));
     let theirs = Arc::clone(&gate);
     pool.spawn(move || theirs.wait());
     let joins = pool.clone();
     let joiner = spawn(move || joins.join());
-    wait_begins(&joiner, "join");
+    wait_begins(joiner.id(), "join");
     gate.set();
     // Another one may be in by the time the joiner runs: it has been empty all the same.
     let next = pool.spawn(|| sleep(EVER));
@@ -141,7 +132,7 @@ fn rule_41_set_and_clear_releases_those_who_waited() {
     });
     waiters
         .iter()
-        .for_each(|waiter| wait_begins(waiter, "event"));
+        .for_each(|waiter| wait_begins(waiter.id(), "event"));
     event.set();
     event.clear();
     assert!(waiters.iter().all(|waiter| waiter.get().unwrap()));
