@@ -50,6 +50,7 @@ on_every_number_of_hubs! {
     bkd_01_commands_in_one_piece_are_answered_in_order
     bkd_01_what_is_no_command_is_an_error
     bkd_01_a_line_that_is_too_long_is_an_error
+    bkd_01_a_long_request_of_http_gives_no_commands
     bkd_01_who_is_idle_is_shown_out
     bkd_01_who_takes_no_reply_is_shown_out
     bkd_01_clients_are_limited
@@ -303,7 +304,22 @@ fn bkd_01_a_line_that_is_too_long_is_an_error() {
         client.reply().unwrap(),
         "error: a line of more than 1024 bytes\n"
     );
-    assert!(client.ask("stats").starts_with("hubs"));
+    client.reply().unwrap_err();
+}
+
+fn bkd_01_a_long_request_of_http_gives_no_commands() {
+    let console = console();
+    let victim = spawn(|| sleep(LONG));
+    let mut client = Client::connect(console.address());
+    let path = "x".repeat(2_000);
+    let command = format!("kill {}\n", victim.id());
+    client.send(&format!(
+        "POST /{path} HTTP/1.1\r\nhost: here\r\n\r\n{command}"
+    ));
+    assert!(client.reply().unwrap().starts_with("error: "));
+    client.reply().unwrap_err();
+    assert!(!victim.ready());
+    victim.kill();
 }
 
 fn bkd_01_who_is_idle_is_shown_out() {

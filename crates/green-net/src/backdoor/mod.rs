@@ -35,10 +35,11 @@
 //! | `stats` | a count a line, by the names of [`green_core::Stats`] |
 //! | `quit` | `bye`, and then the end |
 //!
-//! An id is a number, with or without `#`. Lines longer than 1,024 bytes are errors, and so is what is no command. The
+//! An id is a number, with or without `#`. What is no command is an error. The
 //! server ends a connection that sends no whole line, or takes no reply, for as long as [`BackdoorServer::idle_timeout`] says.
 //!
-//! A line as HTTP's first one ends the connection, so that a page in a browser on the same machine cannot give commands.
+//! A line as HTTP's first one ends the connection, and so does one of more than 1,024 bytes: a page in a browser on the same
+//! machine cannot give commands.
 //!
 //! # Security
 //!
@@ -98,6 +99,9 @@ pub struct BackdoorServer {
     settings: Arc<Mutex<Settings>>,
 }
 
+/// How long a client that is killed may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What each connection is served by, from its beginning on.
 #[derive(Clone, Debug)]
 struct Settings {
@@ -141,7 +145,8 @@ impl BackdoorServer {
             drop(Session::new(&stream, peer, settings).serve());
         })?;
         Ok(Self {
-            server: server.limit(8),
+            // Who is served here may be idle for as long as it likes: nobody waits for that.
+            server: server.limit(8).patience(Duration::ZERO, PATIENCE),
             settings,
         })
     }

@@ -60,8 +60,9 @@ impl<'a> Session<'a> {
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(Line::End)) => Next::End,
                 Ok(Ok(Line::TooLong)) => {
+                    // Whatever comes after it: it may be a request of HTTP, whose body is not to be obeyed.
                     self.fail(format_args!("a line of more than {MOST} bytes"))?;
-                    Next::Line
+                    Next::End
                 }
                 Ok(Ok(Line::Text(line))) => self.obey(&line)?,
             };
