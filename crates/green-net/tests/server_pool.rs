@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use green_core::event::Event;
 use green_core::pool::{Group, Pool};
-use green_core::{Config, run, sleep, spawn};
+use green_core::queue::Queue;
+use green_core::{Config, getcurrent, run, sleep, spawn};
 use green_net::TcpStream;
 use green_net::server::StreamServer;
 
@@ -38,6 +39,7 @@ on_any_number_of_hubs! {
     srv_02_two_servers_share_a_pool_and_idle_ones_take_no_place
     srv_02_killing_the_pool_kills_the_handlers_and_the_server_goes_on
     srv_02_a_closed_pool_closes_connections
+    srv_02_who_waits_for_a_place_is_the_handler
     srv_05_stop_ends_who_waits_for_a_place
     srv_09_a_full_pool_accepts_nothing_until_a_member_ends
     srv_09_overload_is_served_within_the_limit_of_the_pool
@@ -171,6 +173,31 @@ fn srv_05_stop_ends_who_waits_for_a_place() {
     drop(client);
     pool.join();
     assert_eq!(gate.came(), 1);
+}
+
+fn srv_02_who_waits_for_a_place_is_the_handler() {
+    let (pool, goes) = (Pool::new(1), Arc::new(Event::new()));
+    let theirs = Arc::clone(&goes);
+    let first = pool.spawn(move || theirs.wait());
+    let ran = Queue::unbounded();
+    let theirs = ran.clone();
+    let handler = move || theirs.put(getcurrent().unwrap().id()).unwrap();
+    let second = green_net::server::Spawner::spawn(&pool, Box::new(handler)).unwrap();
+    let dropped = Arc::new(());
+    let theirs = Arc::clone(&dropped);
+    let third = green_net::server::Spawner::spawn(&pool, Box::new(move || drop(theirs))).unwrap();
+    assert!(!pool.contains(&second) && ran.is_empty());
+    third.kill();
+    goes.set();
+    assert_eq!(ran.get().unwrap(), second.id());
+    second.join();
+    first.join();
+    assert_eq!(
+        (pool.free_count(), Arc::strong_count(&dropped)),
+        (Some(1), 1)
+    );
+    pool.close();
+    assert!(green_net::server::Spawner::spawn(&pool, Box::new(|| ())).is_err());
 }
 
 fn srv_09_a_full_pool_accepts_nothing_until_a_member_ends() {

@@ -804,6 +804,30 @@ fn srv_10_the_end_of_the_acceptor_closes_the_server() {
 }
 
 #[test]
+fn srv_10_an_acceptor_that_is_killed_before_it_runs_closes_the_server() {
+    green_core::Config::new().hubs(1).apply().unwrap();
+    green_core::run(|| {
+        let server = Arc::new(hello_server());
+        let serving = Arc::clone(&server);
+        let serving = spawn(move || serving.serve_forever());
+        yield_now();
+        // Paused and resumed by who does not wait in between: the new acceptor has not run.
+        server.pause();
+        server.resume();
+        let own = green_core::getcurrent().unwrap().id().get();
+        for id in (1..=own + 64).filter_map(std::num::NonZeroU64::new) {
+            if id.get() != own && id != serving.id() {
+                green_core::debug::kill(id);
+            }
+        }
+        assert!(serving.join_timeout(LONG));
+        let error = serving.into_result().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Other);
+        assert!(server.closed());
+    });
+}
+
+#[test]
 fn grn21_a_spawn_callback_may_ask_the_server() {
     let server = Arc::new(hello_server());
     let asked = Arc::clone(&server);

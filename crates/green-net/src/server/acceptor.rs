@@ -7,13 +7,13 @@
 //! 4. From the start.
 //!
 //! To pause or to stop it is to kill it: by 3, a connection that was accepted has a handler. Should it end in another way (a
-//! spawner panics when asked for room, a stranger kills it), the server stops.
+//! spawner panics when asked for room, a stranger kills it, maybe before it has run), its link stops the server.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use green_core::{Greenlet, getcurrent, mask_kill, sleep, yield_now};
+use green_core::{Greenlet, mask_kill, sleep, yield_now};
 use rustix::io::Errno;
 
 use super::{Handler, Settings, Shared, Source, Spawner};
@@ -36,7 +36,6 @@ impl<S: Source> Acceptor<S> {
         let Some(source) = self.shared.source() else {
             return;
         };
-        let _end = FailAtEnd(&self.shared);
         let mut buf = vec![0; self.settings.max_datagram];
         let mut delay = self.settings.min_delay;
         let mut in_a_row = 0;
@@ -100,19 +99,6 @@ impl<S: Source> Acceptor<S> {
             // Not one of the socket's, whatever number it has.
             Ok(spawned) => spawned.map_err(|error| io::Error::new(error.kind(), error)),
             Err(_) => Err(io::Error::other("the spawner panicked")),
-        }
-    }
-}
-
-/// Stops the server when its acceptor ends, unless somebody has asked for that.
-struct FailAtEnd<'a, S: Source>(&'a Shared<S>);
-
-impl<S: Source> Drop for FailAtEnd<'_, S> {
-    fn drop(&mut self) {
-        if self.0.is_accepted_by(getcurrent().map(|own| own.id())) {
-            log::error!("a server stops: its acceptor was killed, or panicked");
-            self.0
-                .fail(io::Error::other("the acceptor was killed, or panicked"));
         }
     }
 }

@@ -521,6 +521,8 @@ impl<S: Source> Server<S> {
             settings: self.settings,
         };
         let acceptor = Greenlet::new(move || acceptor.run());
+        let shared = Arc::clone(&self.shared);
+        acceptor.rawlink(move |acceptor| shared.acceptor_ended(acceptor.id()));
         state.acceptor = Some(acceptor.clone());
         drop(state);
         // Spawn callbacks may ask for the state. If the server pauses or stops meanwhile, this does nothing.
@@ -535,11 +537,16 @@ impl<S> Shared<S> {
         self.state.lock().source.clone()
     }
 
-    /// Whether the server accepts, by the acceptor of this number.
-    fn is_accepted_by(&self, id: Option<NonZeroU64>) -> bool {
+    /// The acceptor of this number has ended: stops the server, unless somebody has asked for that.
+    fn acceptor_ended(&self, id: NonZeroU64) {
         let state = self.state.lock();
         let acceptor = state.acceptor.as_ref().map(Greenlet::id);
-        state.phase == Phase::Accepting && acceptor == id
+        let is_asked_for = state.phase != Phase::Accepting || acceptor != Some(id);
+        drop(state);
+        if !is_asked_for {
+            log::error!("a server stops: its acceptor was killed, or panicked");
+            self.fail(io::Error::other("the acceptor was killed, or panicked"));
+        }
     }
 
     /// The socket is of no use any more: the acceptor, which calls this, ends.

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use green_core::Greenlet;
 use green_core::lock::Semaphore;
-use green_core::pool::{Group, Pool};
+use green_core::pool::{Group, Pool, Refused};
 
 /// What runs the handlers of a server; gevent's `spawn=`.
 ///
@@ -115,11 +115,28 @@ impl Spawner for Group {
     }
 
     fn spawn(&self, handler: Handler) -> io::Result<Greenlet<()>> {
-        if self.is_closed() {
-            return Err(io::Error::other("the pool is closed"));
+        match self.try_spawn(handler) {
+            Ok(greenlet) => Ok(greenlet),
+            Err(Refused::Full(handler)) => Ok(spawn_once_there_is_room(self.clone(), handler)),
+            Err(Refused::Closed(_)) => Err(io::Error::other("the pool is closed")),
         }
-        Ok(self.apply_async(handler))
     }
+}
+
+/// The green thread that waits is the one that handles: `stop` waits for it, or kills it, wherever it is.
+fn spawn_once_there_is_room(group: Group, handler: Handler) -> Greenlet<()> {
+    let own = Arc::new(OnceLock::new());
+    let theirs = Arc::clone(&own);
+    let greenlet = Greenlet::new(move || {
+        let own: &Greenlet<()> = theirs.get().expect("it is set before the start");
+        if group.add(own).is_ok() {
+            handler();
+        }
+    });
+    // It keeps itself until it runs or is dropped.
+    own.get_or_init(|| greenlet.clone());
+    greenlet.start();
+    greenlet
 }
 
 /// As a [`Group`].
