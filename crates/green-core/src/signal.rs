@@ -342,12 +342,26 @@ type Dispatcher = Greenlet<()>;
 fn dispatcher_and_pipe() -> io::Result<(Dispatcher, PipeWriter)> {
     let (reader, writer) = io::pipe()?;
     rustix::io::ioctl_fionbio(&reader, true)?;
-    let reader = Io::new(reader);
-    // Whoever kills every green thread that it finds does not mean this one.
-    let dispatch = move || deferring_interrupts(|| dispatch(&reader));
-    let dispatcher = Builder::new().name("green-signals").unstarted(dispatch)?;
-    quiet::set_aside(dispatcher.id());
-    Ok((dispatcher, writer))
+    Ok((dispatcher(Arc::new(Io::new(reader)))?, writer))
+}
+
+/// Makes a green thread that will read the pipe. Whoever kills every green thread that it finds does not mean this one: once
+/// it runs it cannot be killed, and if it is before, there is another one.
+fn dispatcher(reader: Arc<Io<PipeReader>>) -> io::Result<Dispatcher> {
+    let theirs = Arc::clone(&reader);
+    let dispatch = move || deferring_interrupts(|| dispatch(&theirs));
+    let made = Builder::new().name("green-signals").unstarted(dispatch)?;
+    quiet::set_aside(made.id());
+    made.rawlink(move |ended| {
+        if let Some(Ok(())) = ended.try_get() {
+            return;
+        }
+        match dispatcher(reader) {
+            Ok(next) => next.start(),
+            Err(error) => log::error!("green: signals are not handled any more: {error}"),
+        }
+    });
+    Ok(made)
 }
 
 /// Spawns what is due whenever something was written into the pipe, until that has no writer.

@@ -363,3 +363,21 @@ fn a_handler_that_is_refused_is_dropped_without_the_lock() {
     });
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+#[test]
+fn top14_who_kills_everybody_does_not_end_the_handling_of_signals() {
+    Config::new().hubs(1).apply().expect("nothing has started");
+    run(|| {
+        let (_handler, count) = counter(SIGHUP);
+        let own = getcurrent().expect("a green thread").id().get();
+        // Before it has run, and after.
+        for n in 1..=2 {
+            (1..=own + 64)
+                .filter(|&id| id != own)
+                .filter_map(std::num::NonZeroU64::new)
+                .for_each(|id| _ = green_core::debug::kill(id));
+            raise(Signal::HUP);
+            counts(&count, n);
+        }
+    });
+}
