@@ -11,7 +11,7 @@
 //! | [`Config::detect_deadlock`] | off | | |
 //! | [`Config::check_lifo`] | off | | `GREEN_CHECK_LIFO` (1: on) |
 //! | [`Config::watchdog`] | off | milliseconds in the variable | `GREEN_WATCHDOG` |
-//! | [`Config::watchdog_signal`] | `SIGURG` | signal number | |
+//! | [`Config::watchdog_signal`] | `SIGURG` with glibc | signal number | |
 //! | [`Config::switch_hook`] | none | | |
 //!
 //! What the program sets goes before the environment, which goes before the default. The
@@ -197,7 +197,8 @@ impl Config {
     }
 
     /// By which signal the watchdog finds out where a green thread is, `SIGURG` by default; with `None` it tells no
-    /// backtraces, and sends nothing.
+    /// backtraces, and sends nothing. That is the default where the C library is not glibc: other unwinders take a lock, which
+    /// the green thread may hold.
     ///
     /// The runtime puts in a handler for it when it starts with a watchdog, if the signal has none. Then and later, a handler
     /// of the program's own goes before: the watchdog tells no backtraces as long as it is there. On the OS thread of a hub that
@@ -243,6 +244,13 @@ impl Config {
         Ok(())
     }
 }
+
+/// See [`Config::watchdog_signal`].
+const WATCHDOG_SIGNAL: Option<i32> = if cfg!(target_env = "gnu") {
+    Some(libc::SIGURG)
+} else {
+    None
+};
 
 /// What `apply` has set so far. Held while the configuration is frozen, too.
 static PENDING: Mutex<Config> = Mutex::new(Config {
@@ -292,7 +300,7 @@ pub(crate) fn freeze() -> &'static Settings {
                 u64::try_from(millis).unwrap_or(u64::MAX),
             ))
         }),
-        watchdog_signal: pending.watchdog_signal.unwrap_or(Some(libc::SIGURG)),
+        watchdog_signal: pending.watchdog_signal.unwrap_or(WATCHDOG_SIGNAL),
         detect_deadlock: pending.detect_deadlock.unwrap_or(false),
         switch_hooks: pending.switch_hooks.clone(),
         guard_regions: pending

@@ -149,6 +149,9 @@ impl Sample {
         self.state.store(ASKED, Ordering::Release);
         // SAFETY: an OS thread that never ends.
         let status = unsafe { libc::pthread_kill(self.thread as libc::pthread_t, signal) };
+        if status != 0 {
+            self.withdraw();
+        }
         status == 0
     }
 

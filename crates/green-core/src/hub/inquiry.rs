@@ -4,6 +4,7 @@
 //! stay as they are: the green thread looks at none of them before it is resumed in earnest. Whoever ends its wait
 //! meanwhile makes it ready as always; and nobody does so on this OS thread while it walks.
 
+use super::bury;
 use crate::engine::{Frames, ROOM};
 use crate::error::TraceError;
 use crate::sched::control::{Control, State};
@@ -34,9 +35,18 @@ fn frames(local: &'static Local, control: &Control) -> Result<Frames, TraceError
     {
         return Err(TraceError::NoRoom);
     }
+    local.frames.set(Some(Box::new(Frames::new())));
     own.interrupts.set_shows_frames();
     local.enter_slot(slot);
     own.carrier.resume();
     local.leave_slot();
-    Ok(**local.frames.borrow())
+    if own.carrier.is_abandoned() {
+        // There was less room than it seemed.
+        bury(local, own);
+    }
+    local
+        .frames
+        .take()
+        .map(|frames| *frames)
+        .ok_or(TraceError::Ended)
 }

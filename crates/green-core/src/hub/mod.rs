@@ -221,23 +221,8 @@ impl Hub {
         own.carrier.resume();
         self.local.leave_slot();
         if own.carrier.is_abandoned() {
-            self.bury(own);
+            bury(self.local, own);
         }
-    }
-
-    /// A green thread's stack has overflowed: it stands for ever. Its slot is not used again.
-    #[cold]
-    fn bury(&self, own: &'static SlotLocal) {
-        let counters = &self.local.shared.counters;
-        count(&counters.left, 1);
-        count(&counters.isolated, 1);
-        count_down(&counters.carriers, 1);
-        if self.local.is_measured {
-            let size = own.carrier.stack_size();
-            own.running(|running| stack_usage::note(running.control().site(), size, size));
-        }
-        self.local.timers(|timers| timers.clear(own.slot()));
-        own.running(|running| running.fail(Failure::StackOverflow));
     }
 
     /// Starts a green thread on an idle carrier, or a new one.
@@ -431,6 +416,21 @@ impl Hub {
             }
         }
     }
+}
+
+/// A green thread's stack has overflowed: it stands for ever. Its slot is not used again.
+#[cold]
+fn bury(local: &Local, own: &'static SlotLocal) {
+    let counters = &local.shared.counters;
+    count(&counters.left, 1);
+    count(&counters.isolated, 1);
+    count_down(&counters.carriers, 1);
+    if local.is_measured {
+        let size = own.carrier.stack_size();
+        own.running(|running| stack_usage::note(running.control().site(), size, size));
+    }
+    local.timers(|timers| timers.clear(own.slot()));
+    own.running(|running| running.fail(Failure::StackOverflow));
 }
 
 /// What every carrier runs: one green thread after another, until it is retired.

@@ -200,7 +200,11 @@ fn look_up(own: &'static SlotLocal) {
 #[inline(never)]
 fn show_frames(own: &'static SlotLocal) {
     while own.interrupts.take_shows_frames() {
-        own.hub.frames.borrow_mut().walk();
+        // Taken: should the walk overflow the stack, this green thread never comes back.
+        if let Some(mut frames) = own.hub.frames.take() {
+            frames.walk();
+            own.hub.frames.set(Some(frames));
+        }
         own.carrier.park();
     }
 }

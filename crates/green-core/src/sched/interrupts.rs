@@ -24,7 +24,7 @@ struct Scope {
     limit: Duration,
 }
 
-/// The interrupt state of a green thread or an OS thread; only that caller touches it.
+/// The interrupt state of a green thread or an OS thread; only that caller touches it, and its hub while it is parked.
 #[derive(Debug, Default)]
 #[repr(C)] // What every wait looks at is one byte, and comes first.
 pub(crate) struct Interrupts {

@@ -263,7 +263,7 @@ pub(crate) struct Local {
     /// Ids for the next green threads: the next one, and the end of the block.
     ids: Cell<(u64, u64)>,
     /// What the green thread that was asked last has shown of its stack.
-    pub(crate) frames: RefCell<Box<Frames>>,
+    pub(crate) frames: Cell<Option<Box<Frames>>>,
     /// Memory for the records of new green threads.
     memory: Memory,
     /// Memory for new slots.
@@ -302,7 +302,7 @@ impl Local {
             operations: Cell::new(0),
             looked_at: Cell::new(None),
             ids: Cell::new((0, 0)),
-            frames: RefCell::new(Box::new(Frames::new())),
+            frames: Cell::new(None),
             memory: Memory::default(),
             slots: RefCell::default(),
         }

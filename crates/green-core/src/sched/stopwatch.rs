@@ -10,6 +10,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::slot::SlotLocal;
+use crate::engine::make_room;
 
 /// Those of one hub.
 #[derive(Default)]
@@ -59,6 +60,7 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
+        make_room();
         let hub = self.own.hub;
         let mut watches = hub.stopwatches.0.borrow_mut();
         if let Some(last) = watches.iter().rposition(|watch| watch.is_of(self.own)) {

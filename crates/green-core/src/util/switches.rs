@@ -3,6 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::engine::make_room;
 use crate::sched::control::label;
 use crate::sched::slot::SlotLocal;
 use crate::sched::stopwatch::Times;
@@ -69,6 +70,7 @@ fn assert_that<T>(
     let Some(own) = sched::current() else {
         return f();
     };
+    make_room();
     let watch = stopwatch::start(own);
     let value = f();
     let Times { switches, longest } = watch.stop();

@@ -53,7 +53,7 @@ struct Node {
 }
 
 impl GreenletTree {
-    /// The trees of all live green threads, in the order in which their roots were made.
+    /// The trees of all live green threads, in the order of the numbers of their roots.
     ///
     /// Works from any OS thread, without stopping anybody.
     pub fn forest() -> Vec<Self> {
@@ -99,7 +99,7 @@ impl GreenletTree {
     }
 }
 
-/// The trees of `live`, which is in the order of the ids: parents stand before their children.
+/// The trees of `live`, in its order.
 fn plant(live: Vec<RawGreenlet>) -> Vec<GreenletTree> {
     let mut children: HashMap<NonZeroU64, Vec<usize>> = HashMap::new();
     let mut roots = Vec::new();
