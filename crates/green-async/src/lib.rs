@@ -4,7 +4,7 @@
 //! [`aio::spawn`](green_core::aio::spawn) gives them a green thread of their own, and the sockets of [`green_net::aio`] have
 //! the traits of `futures-io`. What is here is for libraries that want more:
 //!
-//! - feature `hyper`: [`Stream`] has hyper's `Read` and `Write`; [`hyper::Executor`] and [`hyper::Timer`] run its tasks and
+//! - feature `hyper`: [`Stream`] has hyper's `Read` and `Write`; `hyper::Executor` and `hyper::Timer` run its tasks and
 //!   timers on the hubs. No tokio is involved.
 //! - feature `tokio-io`: [`Stream`] has tokio's `AsyncRead` and `AsyncWrite`, for libraries that take any stream with these.
 //! - feature `tokio`: a tokio runtime in the background, for libraries that insist on one; `tokio::run` waits for what
