@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use green_core::event::{AsyncResult, Event};
 use green_core::lock::{BoundedSemaphore, Semaphore};
-use green_core::queue::{GetError, JoinableQueue, PutError, Queue};
+use green_core::queue::{Channel, GetError, JoinableQueue, PutError, Queue};
 use green_core::sync::mpsc::{channel, sync_channel};
 use green_core::{Config, aio, block_on, spawn, stats, yield_now};
 use support::eventually;
@@ -36,6 +36,9 @@ on_hubs! { on_one_hub, 1, [
     a_waker_that_panics_stops_nobody,
     an_event_releases_who_waits_even_if_it_is_cleared,
     closing_a_queue_ends_futures,
+    a_channel_hands_items_to_and_from_futures,
+    a_dropped_future_takes_its_offer_back_or_passes_its_item_on,
+    closing_a_channel_gives_the_offers_of_futures_back,
     a_message_of_a_dropped_send_is_taken_back,
     a_receiver_that_goes_gives_the_message_back,
 ] }
@@ -386,4 +389,80 @@ fn an_os_thread_awaits_all_of_it_before_the_hubs_run() {
     queue.put(41).unwrap();
     assert_eq!(os_thread.join().unwrap(), 42);
     assert_eq!(aio::run_until_complete(async { 7 }), 7);
+}
+
+fn a_channel_hands_items_to_and_from_futures() {
+    let channel = Channel::new();
+    let theirs = channel.clone();
+    let getter = spawn(move || theirs.get().unwrap());
+    yield_now();
+    block_on(channel.put_async(1)).unwrap();
+    assert_eq!(getter.get().unwrap(), 1);
+    let theirs = channel.clone();
+    let putter = spawn(move || theirs.put(2).unwrap());
+    assert_eq!(block_on(channel.get_async()), Ok(2));
+    putter.join();
+    let (back, forth) = (channel.clone(), Channel::new());
+    let echo = forth.clone();
+    let task = aio::spawn(async move {
+        while let Ok(n) = echo.get_async().await {
+            back.put_async(n + 1).await.unwrap();
+        }
+    });
+    for n in 0..100 {
+        forth.put(n).unwrap();
+        assert_eq!(channel.get(), Ok(n + 1));
+    }
+    forth.close();
+    block_on(task).unwrap();
+}
+
+fn a_dropped_future_takes_its_offer_back_or_passes_its_item_on() {
+    let channel = Channel::new();
+    let (_, waker) = bell();
+    let mut offer = Box::pin(channel.put_async(1));
+    assert!(poll(offer.as_mut(), &waker).is_pending());
+    assert_eq!(channel.balance(), 1);
+    drop(offer);
+    assert_eq!(
+        (channel.balance(), channel.try_get()),
+        (0, Err(GetError::Empty))
+    );
+    // An offer that was taken is done.
+    let mut offer = Box::pin(channel.put_async(2));
+    assert!(poll(offer.as_mut(), &waker).is_pending());
+    assert_eq!(channel.try_get(), Ok(2));
+    assert_eq!(poll(offer.as_mut(), &waker), Poll::Ready(Ok(())));
+    let mut first = Box::pin(channel.get_async());
+    assert!(poll(first.as_mut(), &waker).is_pending());
+    let (bell, waker) = bell();
+    let mut second = Box::pin(channel.get_async());
+    assert!(poll(second.as_mut(), &waker).is_pending());
+    channel.put(3).unwrap();
+    drop(first);
+    assert_eq!(bell.rung(), 1);
+    assert_eq!(poll(second.as_mut(), &waker), Poll::Ready(Ok(3)));
+}
+
+fn closing_a_channel_gives_the_offers_of_futures_back() {
+    let channel = Channel::new();
+    let (bell, waker) = bell();
+    let mut offer = Box::pin(channel.put_async(1));
+    assert!(poll(offer.as_mut(), &waker).is_pending());
+    channel.close();
+    assert_eq!(bell.rung(), 1);
+    assert_eq!(
+        poll(offer.as_mut(), &waker),
+        Poll::Ready(Err(PutError::Closed(1)))
+    );
+    assert_eq!(block_on(channel.get_async()), Err(GetError::Closed));
+}
+
+/// They travel between OS threads, as executors have it.
+#[test]
+fn the_futures_of_a_channel_are_send() {
+    fn is_send(_: impl Send) {}
+    let channel = Channel::new();
+    is_send(channel.put_async(1));
+    is_send(channel.get_async());
 }

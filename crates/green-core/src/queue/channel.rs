@@ -12,10 +12,10 @@
 //! 2. `handed` holds an item for each of the `chosen` getters on their way; more only if one of them unwound, and
 //!    there was nobody to take its item then.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::{GetError, PutError};
@@ -127,6 +127,25 @@ impl<T> Channel<T> {
         self.put_until(item, Deadline::At(deadline))
     }
 
+    /// As [`Channel::put`], awaited on any executor. Dropped before a getter has the item, it has put nothing. The getter goes on
+    /// when its turn comes, not before the caller does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::put`].
+    #[cfg(feature = "async")]
+    pub async fn put_async(&self, item: T) -> Result<(), PutError<T>> {
+        let mut item = Some(item);
+        let offered = Offered::new(self);
+        let put = self.shared.wait_in_turn_async(
+            |state| state.place_of(offered.number.get()),
+            |state, turn| state.put(turn, &mut item, &offered.number),
+            |_| None,
+        );
+        let put = put.await;
+        after_put(put, item)
+    }
+
     /// Takes an item from a putter, waiting for one.
     ///
     /// # Blocking
@@ -167,6 +186,19 @@ impl<T> Channel<T> {
     /// As [`Channel::try_get`].
     pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
         self.get_until(Deadline::At(deadline))
+    }
+
+    /// As [`Channel::get`], awaited on any executor. Dropped before it is done, it has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::get`].
+    #[cfg(feature = "async")]
+    pub async fn get_async(&self) -> Result<T, GetError> {
+        let got =
+            self.shared
+                .wait_in_turn_async(|state| &mut state.getters, State::take, State::pass_on);
+        after_get(Some(got.await))
     }
 
     /// How many putters wait, less how many getters do.
@@ -218,36 +250,11 @@ impl<T> Channel<T> {
 
     fn put_until(&self, item: T, deadline: Deadline) -> Result<(), PutError<T>> {
         let mut item = Some(item);
-        let offered = Offered {
-            channel: self,
-            number: Cell::new(None),
-        };
+        let offered = Offered::new(self);
         let put = self.shared.wait_in_turn(
             Wait::new(WaitFor::QueuePut, deadline),
             |state| state.place_of(offered.number.get()),
-            |state, turn| match turn {
-                // Twice, if it is no green thread.
-                Turn::Running => {
-                    if let Some(back) = state.take_back(&offered.number) {
-                        item = Some(back);
-                    }
-                    match state.hand(&mut item) {
-                        Put::Full => {
-                            offered.number.set(state.offer(item.take()));
-                            None
-                        }
-                        put => Some(put),
-                    }
-                }
-                Turn::Chosen => {
-                    // Gone, if it was chosen by a getter, and not by `close`.
-                    item = state.take_back(&offered.number);
-                    Some(match item {
-                        Some(_) => Put::Closed,
-                        None => Put::Done(None),
-                    })
-                }
-            },
+            |state, turn| state.put(turn, &mut item, &offered.number),
             // The getter that chose it has its item.
             |_| None,
         );
@@ -275,6 +282,29 @@ impl<T> Channel<T> {
 }
 
 impl<T> State<T> {
+    /// Puts the item, or offers it; what became of it, once that is known.
+    fn put(&mut self, turn: Turn, item: &mut Option<T>, number: &Number) -> Option<Put> {
+        if turn == Turn::Chosen {
+            // Gone, if it was chosen by a getter, and not by `close`.
+            *item = self.take_back(number);
+            return Some(match item {
+                Some(_) => Put::Closed,
+                None => Put::Done(None),
+            });
+        }
+        // Twice, if it is no green thread.
+        if let Some(back) = self.take_back(number) {
+            *item = Some(back);
+        }
+        match self.hand(item) {
+            Put::Full => {
+                number.set(self.offer(item.take()));
+                None
+            }
+            put => Some(put),
+        }
+    }
+
     /// Hands the item to the getter that has waited longest.
     fn hand(&mut self, item: &mut Option<T>) -> Put {
         if self.closed {
@@ -316,7 +346,7 @@ impl<T> State<T> {
     }
 
     /// Takes an offer back, if it is still there.
-    fn take_back(&mut self, number: &Cell<Option<u64>>) -> Option<T> {
+    fn take_back(&mut self, number: &Number) -> Option<T> {
         let position = self.position_of(number.take())?;
         self.offers.remove(position).map(|offer| offer.item)
     }
@@ -357,7 +387,37 @@ impl<T> State<T> {
 /// An offer of the caller, if it has made one; taken back when this is dropped.
 struct Offered<'a, T> {
     channel: &'a Channel<T>,
-    number: Cell<Option<u64>>,
+    number: Number,
+}
+
+impl<'a, T> Offered<'a, T> {
+    fn new(channel: &'a Channel<T>) -> Self {
+        let number = Number(AtomicU64::new(NO_NUMBER));
+        Self { channel, number }
+    }
+}
+
+/// The number of an offer, if there is one. Only the putter reaches it; an atomic, because a future that puts may travel.
+struct Number(AtomicU64);
+
+/// Of no offer.
+const NO_NUMBER: u64 = u64::MAX;
+
+impl Number {
+    fn get(&self) -> Option<u64> {
+        let number = self.0.load(Ordering::Relaxed);
+        (number != NO_NUMBER).then_some(number)
+    }
+
+    fn set(&self, number: Option<u64>) {
+        self.0.store(number.unwrap_or(NO_NUMBER), Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Option<u64> {
+        let number = self.get();
+        self.set(None);
+        number
+    }
 }
 
 impl<T> Drop for Offered<'_, T> {
