@@ -219,6 +219,23 @@ impl Timeout {
     }
 }
 
+/// Its whole time, for calls that take a `Duration`: one that never passes, if it never expires. It need not be started.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use green_core::{event::Event, timeout::Timeout};
+///
+/// let limit = Timeout::new(Duration::from_millis(5));
+/// assert!(!Event::new().wait_timeout((&limit).into()));
+/// ```
+impl From<&Timeout> for Duration {
+    fn from(timeout: &Timeout) -> Self {
+        timeout.limit.unwrap_or(Self::MAX)
+    }
+}
+
 impl Drop for Timeout {
     fn drop(&mut self) {
         self.close();

@@ -144,6 +144,18 @@ fn tmo_05_another_ones_expiry_is_told_apart_too() {
 }
 
 #[test]
+fn tmo_12_its_time_is_taken_where_a_duration_is() {
+    alone(|| {
+        let (short, never) = (Timeout::new(SHORT), Timeout::never());
+        assert!(!Event::new().wait_timeout((&short).into()));
+        let g = spawn(|| 7);
+        assert_eq!(g.get_timeout((&never).into()).unwrap(), 7);
+        // Or it is the limit itself, told apart from others.
+        assert!(short.run(|| Event::new().wait()).is_err());
+    });
+}
+
+#[test]
 fn tmo_06_start_new_is_pending() {
     alone(|| {
         let limit = Timeout::start_new(SHORT);
