@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::retry::{pause_after, would_block};
 use super::{Direction, Io};
+use crate::park::Green;
 use crate::reactor::source::Source;
 use crate::waitq::{Polling, Share};
 
@@ -283,6 +284,14 @@ impl super::retry::Attempt<'_> {
         mut op: impl FnMut() -> io::Result<R>,
         is_short: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
+        // It counts against the budget of a green thread that polls, which does not switch in here: whoever polls may hold
+        // locks. Before anything else, so that no turn is lost.
+        if let Some(green) = Green::current()
+            && green.hub().spend()
+        {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Some(source) = self.watch.source() {
             ready!(wait.poll_pending(source, self.direction, context));
         }

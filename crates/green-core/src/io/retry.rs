@@ -148,7 +148,7 @@ impl Attempt<'_> {
         Some(result)
     }
 
-    /// An attempt for a future. One that does not block counts against the budget of a green thread that polls it.
+    /// An attempt for a future.
     #[cfg(feature = "async")]
     #[inline]
     pub(super) fn try_polled<R>(
@@ -156,11 +156,7 @@ impl Attempt<'_> {
         op: &mut impl FnMut() -> io::Result<R>,
         is_short: &impl Fn(&R) -> bool,
     ) -> Option<io::Result<R>> {
-        let result = self.try_once(op, is_short, Sure::No)?;
-        if let Some(green) = Green::current() {
-            green.spend();
-        }
-        Some(result)
+        self.try_once(op, is_short, Sure::No)
     }
 
     /// The source to wait at, for a future.

@@ -364,11 +364,10 @@ impl Source {
     /// Gives up what [`Source::poll_ready`] waits for.
     #[cfg(feature = "async")]
     pub(crate) fn cancel(&self, direction: Direction, polling: &mut Polling) {
-        self.queues.cancel(
-            polling,
-            |queues| &mut queues[direction.index()],
-            |queues| queues[direction.index()].notify_one(),
-        );
+        // Whoever is next, of either kind, sees whether there is anything still.
+        self.queues
+            .cancel(polling, |queues| &mut queues[direction.index()], |_| None);
+        self.notify_next(direction);
     }
 
     /// The descriptor goes. Who waits still has forgotten that: a future that was leaked.
