@@ -5,15 +5,18 @@
 )]
 
 use std::future::poll_fn;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Context;
 use std::thread;
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use green_core::{Config, aio, block_on, run, sleep, spawn, stats};
+use green_core::{Config, aio, block_on, getcurrent, run, sleep, spawn, stats, yield_now};
 use green_net::aio::{
     StreamReader, StreamWriter, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener,
     UnixStream, blocking, open_connection, open_unix_connection, start_server,
@@ -159,12 +162,12 @@ fn a_refused_port_an_unknown_name_and_no_address_are_errors() {
         let addr = listener.get_ref().local_addr()?;
         drop(listener);
         let refused = TcpStream::connect(addr).await.unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         assert!(TcpStream::connect("no.such.host.invalid:80").await.is_err());
         let none = TcpStream::connect(&[][..]).await.unwrap_err();
-        assert_eq!(none.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(none.kind(), ErrorKind::InvalidInput);
         let wrong = TcpStream::connect("no port").await.unwrap_err();
-        assert_eq!(wrong.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(wrong.kind(), ErrorKind::InvalidInput);
         Ok(())
     });
 }
@@ -234,7 +237,7 @@ fn a_reader_reads_lines_parts_and_the_rest() {
         reader.read_exact(&mut five).await?;
         assert_eq!(&five, b"12345");
         let end = reader.read_exact(&mut five).await.unwrap_err();
-        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(end.kind(), ErrorKind::UnexpectedEof);
         let mut rest = Vec::new();
         assert_eq!(reader.read_to_end(&mut rest).await?, 4);
         assert_eq!(rest, b"rest");
@@ -251,7 +254,7 @@ fn a_separator_beyond_the_limit_is_an_error_and_loses_nothing() {
         reader.set_limit(8);
         peer.write_all(b"0123456789\n")?;
         let error = reader.read_line().await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
         reader.set_limit(64);
         assert_eq!(reader.read_line().await?, "0123456789\n");
         Ok(())
@@ -375,4 +378,80 @@ fn the_blocking_pair_is_for_green_threads() {
         Ok::<_, io::Error>(())
     })
     .unwrap();
+}
+
+/// Alone on a hub, so that nobody else gets it out of a deadlock.
+fn on_one_hub<F>(future: F)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    Config::new().hubs(1).apply().ok();
+    run(move || block_on(future)).unwrap();
+}
+
+#[test]
+fn two_tasks_that_write_to_one_stream_do_not_switch_inside_a_poll() {
+    const WRITES: usize = 2_000;
+    on_one_hub(async {
+        let (one, other) = tcp_pair().await?;
+        let one = Arc::new(one);
+        let write = |_| {
+            let stream = Arc::clone(&one);
+            aio::spawn(async move {
+                for _ in 0..WRITES {
+                    let write = |context: &mut Context<'_>| {
+                        Pin::new(&mut &*stream).poll_write(context, b"0123456789abcdef")
+                    };
+                    assert_eq!(poll_fn(write).await.unwrap(), 16);
+                }
+            })
+        };
+        let writers: Vec<_> = (0..2).map(write).collect();
+        let (mut buf, mut read) = (vec![0; 4096], 0);
+        while read < 2 * WRITES * 16 {
+            read += other.read(&mut buf).await?;
+        }
+        aio::gather(writers).await.unwrap();
+        Ok(())
+    });
+}
+
+#[test]
+fn a_handler_that_panics_before_it_has_a_future_ends_its_connection_only() {
+    static PANICS: AtomicBool = AtomicBool::new(true);
+    on_hubs(async {
+        let server = start_server("127.0.0.1:0", |mut reader, mut writer| {
+            assert!(!PANICS.swap(false, Ordering::SeqCst), "on purpose");
+            async move {
+                let line = reader.read_line().await.unwrap();
+                writer.write(line.as_bytes());
+                writer.close();
+            }
+        })
+        .await?;
+        let (mut bad, _writer) = open_connection(server.local_addr()).await?;
+        assert!(bad.read_line().await.unwrap_or_default().is_empty());
+        let (mut reader, mut writer) = open_connection(server.local_addr()).await?;
+        writer.write(b"hello\n");
+        assert_eq!(reader.read_line().await?, "hello\n");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_flush_that_is_killed_is_an_error_of_the_writer() {
+    on_one_hub(async {
+        let (_reader, mut writer, _peer) = streams().await?;
+        writer.write(&vec![7; 16 << 20]);
+        yield_now();
+        let own = getcurrent().unwrap().id().get();
+        (1..own + 64)
+            .filter(|&id| id != own)
+            .filter_map(NonZeroU64::new)
+            .for_each(|id| _ = green_core::debug::kill(id));
+        let drained = aio::timeout(Duration::from_secs(10), writer.drain()).await;
+        let error = drained.expect("it is told").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        Ok(())
+    });
 }

@@ -41,7 +41,7 @@ where
         let local_addr = listener.get_ref().local_addr()?;
         let connections = Arc::new(Connections::new());
         let theirs = Arc::clone(&connections);
-        let accepts = aio::spawn(async move { serve(listener, handle, theirs).await });
+        let accepts = aio::spawn(serve(listener, Arc::new(handle), theirs));
         Ok(Server {
             local_addr,
             accepts,
@@ -50,9 +50,9 @@ where
     }
 }
 
-async fn serve<H, F>(listener: TcpListener, handle: H, connections: Arc<Connections>)
+async fn serve<H, F>(listener: TcpListener, handle: Arc<H>, connections: Arc<Connections>)
 where
-    H: Fn(StreamReader, StreamWriter) -> F,
+    H: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
     F: Future + Send + 'static,
 {
     loop {
@@ -63,10 +63,11 @@ where
         };
         let (reader, writer) = stream.into();
         let open = Connections::open(&connections);
-        let handled = handle(reader, writer);
+        let handle = Arc::clone(&handle);
         aio::spawn(async move {
             let _open = open;
-            handled.await;
+            // It may panic before it comes to a future, too.
+            handle(reader, writer).await;
         })
         .detach();
     }

@@ -102,6 +102,10 @@ impl StreamWriter {
             return;
         }
         let mut state = self.shared.state.lock();
+        if state.error.is_some() {
+            // The flush failed meanwhile: what follows must not be sent without what it has lost.
+            return;
+        }
         state.buffer.extend_from_slice(rest);
         state.look();
         let starts = !mem::replace(&mut state.is_flushing, true);
@@ -181,14 +185,26 @@ impl StreamWriter {
 impl Shared {
     /// Writes until nothing waits.
     async fn flush(&self) {
+        let unfinished = Unfinished(self);
         loop {
             let (chunk, ending) = self.state.lock().next();
             self.progress.set();
             if chunk.is_empty() {
+                unfinished.is_over();
                 return ending.into_iter().for_each(|how| self.finish(how));
             }
-            if let Err(error) = self.transport.write_all(&chunk).await {
-                return self.fail(error.kind());
+            let mut rest = &chunk[..];
+            while !rest.is_empty() {
+                match self.transport.write(rest).await {
+                    Ok(n) => rest = &rest[n..],
+                    Err(error) => {
+                        unfinished.is_over();
+                        return self.fail(error.kind());
+                    }
+                }
+                if self.state.lock().is_sent(rest.len()) {
+                    self.progress.set();
+                }
             }
         }
     }
@@ -216,7 +232,31 @@ impl Shared {
     }
 }
 
+/// A flush that has not ended. If it does not, for its task was killed, nobody must wait for it.
+struct Unfinished<'a>(&'a Shared);
+
+impl Unfinished<'_> {
+    #[expect(clippy::mem_forget, reason = "it holds a reference only")]
+    fn is_over(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.fail(io::ErrorKind::BrokenPipe);
+    }
+}
+
 impl State {
+    /// So much of what is being written is left; whether that ends the wait of those who drain.
+    fn is_sent(&mut self, left: usize) -> bool {
+        let was_over = self.is_over;
+        self.in_flight = left;
+        self.look();
+        was_over && !self.is_over
+    }
+
     fn waiting(&self) -> usize {
         self.buffer.len() + self.in_flight
     }
@@ -277,10 +317,10 @@ impl Transport {
         }
     }
 
-    async fn write_all(&self, data: &[u8]) -> io::Result<()> {
+    async fn write(&self, data: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write_all(data).await,
-            Self::Unix(stream) => stream.write_all(data).await,
+            Self::Tcp(stream) => stream.write(data).await,
+            Self::Unix(stream) => stream.write(data).await,
         }
     }
 
