@@ -22,7 +22,8 @@ use green_core::block_on;
 ///
 /// # Panics
 ///
-/// If `future` does: with its payload. If the system refuses the runtime its OS thread.
+/// If `future` does: with its payload. If the system refuses the runtime its OS thread. On that runtime itself: its one worker
+/// would wait for what only it can run; there, `.await`.
 ///
 /// # Examples
 ///
@@ -38,6 +39,11 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    let is_there = Handle::try_current().is_ok_and(|current| current.id() == handle().id());
+    assert!(
+        !is_there,
+        "tokio::run on the runtime that it waits for: await the future"
+    );
     let mut running = AbortOnDrop(spawn(future));
     match block_on(&mut running.0) {
         Ok(output) => output,

@@ -184,3 +184,18 @@ fn a_client_that_insists_on_tokio_talks_to_a_green_server() {
     assert_eq!(asks.get().unwrap(), &b"hello"[..]);
     served.into_result().unwrap().unwrap();
 }
+
+#[test]
+fn to_wait_for_the_background_runtime_on_itself_is_refused() {
+    two_hubs();
+    let waits = || green_async::tokio::run(async { green_async::tokio::run(async { 7 }) });
+    let panic = catch_unwind(waits).unwrap_err();
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+    assert!(
+        message
+            .unwrap()
+            .contains("on the runtime that it waits for")
+    );
+    assert_eq!(green_async::tokio::run(async { 7 }), 7);
+}
