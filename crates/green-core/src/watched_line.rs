@@ -77,7 +77,7 @@ impl WatchedLine {
     }
 
     /// As [`Line::pass_on`]; tells the watchers ahead of who is chosen, though the lock is held: this is for a coroutine
-    /// that `may` cancels, and telling takes no lock that is ever held around this one.
+    /// that `may` cancels and a future that is dropped, and telling takes no lock that is ever held around this one.
     pub(crate) fn pass_on(&mut self) -> Option<Notified> {
         if self.watching.is_some() {
             let next = self.past_watchers(Line::pass_on_before, Line::pass_on_to_next);

@@ -46,7 +46,11 @@
 //! 2. A waker may outlive its `block_on`, be called from any OS thread, often, late or never: it owns a count
 //!    of the token, which is used again only if nobody else has one.
 //! 3. A future that is dropped while it waits has consumed nothing: if it was notified, the notification goes to the next.
-//! 4. Nothing polls in a loop: a future is polled when its waker was called, and once before.
+//!    Only a message that a receiver has taken already is sent.
+//! 4. Nothing polls in a loop: a future is polled when its waker was called, and once before. What no poller tells of is tried
+//!    again after pauses, as for green threads.
+//! 5. A future that is kept and not polled, or leaked, keeps what it was notified of; of a lock or a queue whose callers were
+//!    overtaken too often, that is a permit or an item that others cannot have meanwhile.
 
 mod block_on;
 mod blocking;

@@ -83,7 +83,7 @@ where
 /// A future that runs in a green thread, and the future of its result. Cancelled when it is dropped.
 ///
 /// Cancelling is a kill: at its current or next wait the green thread unwinds, and drops the future. That is so also for what
-/// it waits for in a blocking call. Under `panic = "abort"` a task that has started is not cancelled.
+/// it waits for in a blocking call. Under `panic = "abort"` a task that is dropped is not cancelled.
 ///
 /// Once its result was taken, it is [`Failure::Taken`].
 ///

@@ -24,6 +24,8 @@ pub enum ReturnWhen {
 ///
 /// At most for `limit`, if there is one. The others are not cancelled, unless the caller drops them.
 ///
+/// Dropped before that, it cancels all of them, where asyncio's leaves them alone.
+///
 /// # Examples
 ///
 /// ```

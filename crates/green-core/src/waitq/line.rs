@@ -12,7 +12,8 @@
 //! # Invariants
 //!
 //! 1. There are at least as many chosen callers on their way as reservations: each of them will look, and
-//!    take one, or [`Line::pass_on`] finds another for it. So nothing that is free is withheld for ever.
+//!    take one, or [`Line::pass_on`] finds another for it. So nothing that is free is withheld for ever; but for as long as
+//!    a future that was chosen is neither polled nor dropped.
 
 use super::{Mark, Notified, Turn, WaitQueue, wake};
 

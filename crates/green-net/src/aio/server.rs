@@ -73,7 +73,7 @@ where
     }
 }
 
-/// What [`start_server`] returns. Dropped, it accepts no more; connections go on.
+/// What [`start_server`] returns. Dropped, it accepts no more; connections go on. Under `panic = "abort"` it accepts for ever.
 #[must_use = "a server that is dropped accepts nothing"]
 pub struct Server {
     local_addr: SocketAddr,

@@ -37,7 +37,8 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to the first address that answers. Names are resolved on the blocking pool.
+    /// Connects to the first address that answers. Names are resolved on the blocking pool; a `ToSocketAddrs` of one's own is asked where the
+    /// call is made.
     ///
     /// # Errors
     ///
@@ -85,7 +86,8 @@ pub struct TcpListener(blocking::TcpListener);
 
 impl TcpListener {
     /// Makes a listener on the first address that can be bound, as [`TcpListener::bind`](blocking::TcpListener::bind) does.
-    /// Names are resolved on the blocking pool.
+    /// Names are resolved on the blocking pool; a `ToSocketAddrs` of one's own is asked where the
+    /// call is made.
     ///
     /// # Errors
     ///

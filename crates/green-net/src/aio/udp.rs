@@ -30,7 +30,8 @@ use crate::udp as blocking;
 pub struct UdpSocket(blocking::UdpSocket);
 
 impl UdpSocket {
-    /// Makes a socket on the first address that can be bound. Names are resolved on the blocking pool.
+    /// Makes a socket on the first address that can be bound. Names are resolved on the blocking pool; a `ToSocketAddrs` of one's own is asked where the
+    /// call is made.
     ///
     /// # Errors
     ///
