@@ -190,7 +190,7 @@ impl Shared {
             let (chunk, ending) = self.state.lock().next();
             self.progress.set();
             if chunk.is_empty() {
-                unfinished.is_over();
+                unfinished.ended();
                 return ending.into_iter().for_each(|how| self.finish(how));
             }
             let mut rest = &chunk[..];
@@ -198,7 +198,7 @@ impl Shared {
                 match self.transport.write(rest).await {
                     Ok(n) => rest = &rest[n..],
                     Err(error) => {
-                        unfinished.is_over();
+                        unfinished.ended();
                         return self.fail(error.kind());
                     }
                 }
@@ -237,7 +237,7 @@ struct Unfinished<'a>(&'a Shared);
 
 impl Unfinished<'_> {
     #[expect(clippy::mem_forget, reason = "it holds a reference only")]
-    fn is_over(self) {
+    fn ended(self) {
         mem::forget(self);
     }
 }
