@@ -192,10 +192,13 @@ fn srv_02_who_waits_for_a_place_is_the_handler() {
     assert_eq!(ran.get().unwrap(), second.id());
     second.join();
     first.join();
-    assert_eq!(
-        (pool.free_count(), Arc::strong_count(&dropped)),
-        (Some(1), 1)
-    );
+    assert_eq!(pool.free_count(), Some(1));
+    // Where it would have run, that is when its hub comes to it.
+    let end = Instant::now() + LONG;
+    while Arc::strong_count(&dropped) > 1 {
+        assert!(Instant::now() < end, "the handler is not dropped");
+        sleep(Duration::from_millis(1));
+    }
     pool.close();
     assert!(green_net::server::Spawner::spawn(&pool, Box::new(|| ())).is_err());
 }
