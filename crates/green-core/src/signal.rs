@@ -19,6 +19,7 @@ use std::ffi::c_int;
 use std::fmt;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -342,21 +343,26 @@ type Dispatcher = Greenlet<()>;
 fn dispatcher_and_pipe() -> io::Result<(Dispatcher, PipeWriter)> {
     let (reader, writer) = io::pipe()?;
     rustix::io::ioctl_fionbio(&reader, true)?;
-    Ok((dispatcher(Arc::new(Io::new(reader)))?, writer))
+    Ok((dispatcher(Arc::new(Io::new(reader)), None)?, writer))
 }
 
 /// Makes a green thread that will read the pipe. Whoever kills every green thread that it finds does not mean this one: once
-/// it runs it cannot be killed, and if it is before, there is another one.
-fn dispatcher(reader: Arc<Io<PipeReader>>) -> io::Result<Dispatcher> {
+/// it runs it cannot be killed, and if it is before, there is another one in its place.
+///
+/// `killed` is the one in whose place this one is.
+fn dispatcher(reader: Arc<Io<PipeReader>>, killed: Option<NonZeroU64>) -> io::Result<Dispatcher> {
     let theirs = Arc::clone(&reader);
     let dispatch = move || deferring_interrupts(|| dispatch(&theirs));
     let made = Builder::new().name("green-signals").unstarted(dispatch)?;
-    quiet::set_aside(made.id());
+    match killed {
+        Some(killed) => quiet::replace_aside(killed, made.id()),
+        None => quiet::set_aside(made.id()),
+    }
     made.rawlink(move |ended| {
         if let Some(Ok(())) = ended.try_get() {
             return;
         }
-        match dispatcher(reader) {
+        match dispatcher(reader, Some(ended.id())) {
             Ok(next) => next.start(),
             Err(error) => log::error!("green: signals are not handled any more: {error}"),
         }

@@ -319,6 +319,28 @@ fn top11_handlers_do_not_keep_wait_idle_from_returning() {
 }
 
 #[test]
+fn top11_handlers_do_not_keep_wait_idle_from_returning_after_others_that_were_killed() {
+    Config::new().hubs(1).apply().expect("nothing has started");
+    run(|| {
+        let all = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::clone(&all);
+        let callback = add_spawn_callback(move |one| theirs.lock().unwrap().push(one.clone()));
+        let (first, _) = counter(SIGUSR1);
+        remove_spawn_callback(callback);
+        // Before it has run. Its place is taken only after the next one's, which reads another pipe.
+        all.lock()
+            .unwrap()
+            .iter()
+            .for_each(RawGreenlet::kill_nowait);
+        first.cancel();
+        let (_second, count) = counter(SIGUSR1);
+        assert!(wait_idle_timeout(Duration::from_secs(5)));
+        raise(Signal::USR1);
+        counts(&count, 1);
+    });
+}
+
+#[test]
 fn grn21_a_spawn_callback_may_set_and_cancel_handlers() {
     let callback = add_spawn_callback(|_| {
         let handler = signal_handler(SIGWINCH, || ()).expect("it can be handled");

@@ -76,6 +76,17 @@ pub(crate) fn set_aside(id: NonZeroU64) {
     ASIDE.store(id.get(), Ordering::Relaxed);
 }
 
+/// From now on it is `next` instead of `before`, unless it is another one already.
+pub(crate) fn replace_aside(before: NonZeroU64, next: NonZeroU64) {
+    // If it fails, there are new handlers, and who waits for their signals.
+    let _ = ASIDE.compare_exchange(
+        before.get(),
+        next.get(),
+        Ordering::Relaxed,
+        Ordering::Relaxed,
+    );
+}
+
 /// Whether a hub that is about to sleep is to look.
 #[inline]
 pub(super) fn is_watched() -> bool {
