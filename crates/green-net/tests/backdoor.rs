@@ -56,6 +56,7 @@ on_every_number_of_hubs! {
     bkd_01_clients_are_limited
     bkd_01_a_request_of_http_ends_the_connection
     bkd_01_stop_ends_the_connections
+    bkd_01_dropping_it_does_not_wait_for_the_idle
     bkd_01_a_client_that_has_gone_disturbs_nobody
 }
 
@@ -394,6 +395,16 @@ fn bkd_01_stop_ends_the_connections() {
     assert!(client.is_closed());
     assert!(TcpStream::connect(console.address()).is_err());
     assert_eq!(console.start().unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+fn bkd_01_dropping_it_does_not_wait_for_the_idle() {
+    let console = console();
+    let mut client = Client::connect(console.address());
+    let start = Instant::now();
+    drop(console);
+    // That is how long a server waits for its handlers by default.
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(client.is_closed());
 }
 
 fn bkd_01_a_client_that_has_gone_disturbs_nobody() {
