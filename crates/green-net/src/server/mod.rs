@@ -544,8 +544,9 @@ impl<S> Shared<S> {
         let is_asked_for = state.phase != Phase::Accepting || acceptor != Some(id);
         drop(state);
         if !is_asked_for {
-            log::error!("a server stops: its acceptor was killed, or panicked");
+            // First: a logger that waits panics here.
             self.fail(io::Error::other("the acceptor was killed, or panicked"));
+            log::error!("a server stops: its acceptor was killed, or panicked");
         }
     }
 
