@@ -43,6 +43,7 @@ fn frames(local: &'static Local, control: &Control) -> Result<Frames, TraceError
     if own.carrier.is_abandoned() {
         // There was less room than it seemed.
         bury(local, own);
+        return Err(TraceError::Ended);
     }
     local
         .frames
