@@ -364,10 +364,13 @@ impl Source {
     /// Gives up what [`Source::poll_ready`] waits for.
     #[cfg(feature = "async")]
     pub(crate) fn cancel(&self, direction: Direction, polling: &mut Polling) {
-        // Whoever is next, of either kind, sees whether there is anything still.
+        let was_waiting = polling.is_waiting();
         self.queues
             .cancel(polling, |queues| &mut queues[direction.index()], |_| None);
-        self.notify_next(direction);
+        if was_waiting {
+            // It may have been chosen: whoever is next, of either kind, has its turn if there is anything still.
+            self.pass_on(direction);
+        }
     }
 
     /// The descriptor goes. Who waits still has forgotten that: a future that was leaked.
