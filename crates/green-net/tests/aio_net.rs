@@ -440,10 +440,21 @@ fn a_handler_that_panics_before_it_has_a_future_ends_its_connection_only() {
 
 #[test]
 fn a_flush_that_is_killed_is_an_error_of_the_writer() {
-    on_one_hub(async {
+    a_flush_is_killed(true);
+}
+
+#[test]
+fn a_flush_that_is_killed_before_it_runs_is_an_error_too() {
+    a_flush_is_killed(false);
+}
+
+fn a_flush_is_killed(has_run: bool) {
+    on_one_hub(async move {
         let (_reader, mut writer, _peer) = streams().await?;
         writer.write(&vec![7; 16 << 20]);
-        yield_now();
+        if has_run {
+            yield_now();
+        }
         let own = getcurrent().unwrap().id().get();
         (1..own + 64)
             .filter(|&id| id != own)

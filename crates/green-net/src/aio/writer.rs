@@ -111,8 +111,8 @@ impl StreamWriter {
         let starts = !mem::replace(&mut state.is_flushing, true);
         drop(state);
         if starts {
-            let shared = Arc::clone(&self.shared);
-            aio::spawn(async move { shared.flush().await }).detach();
+            let unfinished = Unfinished(Some(Arc::clone(&self.shared)));
+            aio::spawn(unfinished.flush()).detach();
         }
     }
 
@@ -183,25 +183,18 @@ impl StreamWriter {
 }
 
 impl Shared {
-    /// Writes until nothing waits.
-    async fn flush(&self) {
-        let unfinished = Unfinished(self);
+    /// Writes until nothing waits; what is to end then.
+    async fn flush(&self) -> io::Result<Option<Shutdown>> {
         loop {
             let (chunk, ending) = self.state.lock().next();
             self.progress.set();
             if chunk.is_empty() {
-                unfinished.ended();
-                return ending.into_iter().for_each(|how| self.finish(how));
+                return Ok(ending);
             }
             let mut rest = &chunk[..];
             while !rest.is_empty() {
-                match self.transport.write(rest).await {
-                    Ok(n) => rest = &rest[n..],
-                    Err(error) => {
-                        unfinished.ended();
-                        return self.fail(error.kind());
-                    }
-                }
+                let n = self.transport.write(rest).await?;
+                rest = &rest[n..];
                 if self.state.lock().is_sent(rest.len()) {
                     self.progress.set();
                 }
@@ -232,19 +225,27 @@ impl Shared {
     }
 }
 
-/// A flush that has not ended. If it does not, for its task was killed, nobody must wait for it.
-struct Unfinished<'a>(&'a Shared);
+/// A flush that has been promised. If it does not end, for its task was killed, maybe before it ran, nobody must wait for it.
+struct Unfinished(Option<Arc<Shared>>);
 
-impl Unfinished<'_> {
-    #[expect(clippy::mem_forget, reason = "it holds a reference only")]
-    fn ended(self) {
-        mem::forget(self);
+impl Unfinished {
+    async fn flush(mut self) {
+        let Some(shared) = &self.0 else { return };
+        let flushed = shared.flush().await;
+        if let Some(shared) = self.0.take() {
+            match flushed {
+                Ok(ending) => ending.into_iter().for_each(|how| shared.finish(how)),
+                Err(error) => shared.fail(error.kind()),
+            }
+        }
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        self.0.fail(io::ErrorKind::BrokenPipe);
+        if let Some(shared) = &self.0 {
+            shared.fail(io::ErrorKind::BrokenPipe);
+        }
     }
 }
 
