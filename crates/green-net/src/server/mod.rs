@@ -43,6 +43,7 @@ use std::time::Duration;
 use green_core::event::Event;
 use green_core::lock::Semaphore;
 use green_core::{Greenlet, getcurrent, joinall_timeout};
+use parking_lot::MutexGuard;
 
 use crate::os::unix::net::{UnixDatagram, UnixListener};
 use crate::tcp::TcpListener;
@@ -541,18 +542,22 @@ impl<S> Shared<S> {
     fn acceptor_ended(&self, id: NonZeroU64) {
         let state = self.state.lock();
         let acceptor = state.acceptor.as_ref().map(Greenlet::id);
-        let is_asked_for = state.phase != Phase::Accepting || acceptor != Some(id);
-        drop(state);
-        if !is_asked_for {
+        if state.phase == Phase::Accepting && acceptor == Some(id) {
             // First: a logger that waits panics here.
-            self.fail(io::Error::other("the acceptor was killed, or panicked"));
+            self.fail_in(
+                state,
+                io::Error::other("the acceptor was killed, or panicked"),
+            );
             log::error!("a server stops: its acceptor was killed, or panicked");
         }
     }
 
     /// The socket is of no use any more: the acceptor, which calls this, ends.
     fn fail(&self, error: io::Error) {
-        let mut state = self.state.lock();
+        self.fail_in(self.state.lock(), error);
+    }
+
+    fn fail_in(&self, mut state: MutexGuard<'_, State<S>>, error: io::Error) {
         state.phase = Phase::Stopped;
         state.failure = Some(error);
         let source = state.source.take();
