@@ -25,7 +25,7 @@
 //! | std | here | differences |
 //! |---|---|---|
 //! | `net::TcpStream` | [`TcpStream`] | `write` may write less where std waits for room; an empty read or peek returns at once where std's waits for data; a timeout has no OS error code; `linger` and `set_linger` are stable |
-//! | `net::TcpListener` | [`TcpListener`] | backlog 1024; [`TcpListener::bind_with`]; `into_incoming` is stable |
+//! | `net::TcpListener` | [`TcpListener`] | backlog 4096; [`TcpListener::bind_with`]; `into_incoming` is stable |
 //! | `net::{Incoming, IntoIncoming}` | [`Incoming`], [`IntoIncoming`] | `IntoIncoming` is stable |
 //! | `net::ToSocketAddrs` | [`ToSocketAddrs`] | a trait of its own with std's impls: names are resolved on the blocking pool |
 //! | `os::unix::net::UnixStream` | [`UnixStream`](os::unix::net::UnixStream) | as `TcpStream`'s; who connects to a listener without room is not served in order; `peek` and `peer_cred` are stable |

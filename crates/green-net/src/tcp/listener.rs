@@ -54,7 +54,7 @@ impl TcpListener {
     ///
     /// # Differences from std
     ///
-    /// The backlog is 1024 connections, std's 128: a client that finds it full tries again only after a
+    /// The backlog is 4096 connections, std's 128: a client that finds it full tries again only after a
     /// second. The system may limit it further.
     ///
     /// # Errors
@@ -234,7 +234,7 @@ impl fmt::Debug for TcpListener {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenOptions {
-    /// How many connections may wait to be accepted; 1024 by default. The system may limit it further.
+    /// How many connections may wait to be accepted; 4096 by default. The system may limit it further.
     pub backlog: u32,
     /// Whether other sockets may listen on the same address (`SO_REUSEPORT`); false by default.
     pub reuse_port: bool,
@@ -268,7 +268,7 @@ impl ListenOptions {
 impl Default for ListenOptions {
     fn default() -> Self {
         Self {
-            backlog: 1024,
+            backlog: 4096,
             reuse_port: false,
             only_v6: None,
         }
