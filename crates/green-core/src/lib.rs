@@ -46,6 +46,8 @@
 pub mod aio;
 #[expect(unsafe_code, reason = "gives references back that it was given")]
 mod atomic_ref;
+#[cfg(not(green_loom))]
+mod brief_lock;
 mod primitive;
 
 #[cfg(not(green_loom))]

@@ -1,9 +1,12 @@
-//! The atomics and the short internal lock that everything else is built from.
+//! The atomics and the internal locks that everything else is built from.
 //!
-//! This is the only module that chooses between the real ones (std's atomics, `parking_lot`'s lock)
-//! and loom's (`--cfg green_loom`), so that a model checks the very code that runs. The lock guards
-//! short critical sections only: nothing parks, calls back, or enters the kernel while it is held.
+//! This is the only module that chooses between the real ones (std's atomics, `brief_lock`'s lock, `parking_lot`'s)
+//! and loom's (`--cfg green_loom`), so that a model checks the very code that runs. `BriefMutex` guards what every
+//! operation goes through; `Mutex` what is cold, or needs a condition variable. Nothing parks, calls back, or enters the
+//! kernel while one is held.
 
+#[cfg(not(green_loom))]
+pub(crate) use crate::brief_lock::{BriefMutex, BriefMutexGuard};
 #[cfg(not(green_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(green_loom))]
@@ -13,11 +16,11 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, f
 #[cfg(test)]
 pub(crate) use loom::sync::Arc;
 #[cfg(green_loom)]
-pub(crate) use loom::sync::MutexGuard;
+pub(crate) use loom::sync::{MutexGuard, MutexGuard as BriefMutexGuard};
 #[cfg(green_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(green_loom)]
-pub(crate) use model::{Condvar, Mutex};
+pub(crate) use model::{Condvar, Mutex, Mutex as BriefMutex};
 
 /// Orders a `SeqCst` access before it against one after it.
 ///

@@ -221,7 +221,7 @@ fn event() {
     let before = hammer::start();
     let event = Arc::new(Event::new());
     let theirs = Arc::clone(&event);
-    let storm = Storm::blow(move |role, rng| match role % 10 {
+    let mut storm = Storm::blow(move |role, rng| match role % 10 {
         0 => {
             theirs.set();
             if rng.below(2) == 0 {
@@ -231,6 +231,12 @@ fn event() {
         }
         1 => _ = theirs.wait_timeout(rng.limit()),
         _ => theirs.wait(),
+    });
+    // Who clears it could do that after the last `set`.
+    let sets = |role| role % 10 == 0;
+    storm.end("those who set", sets);
+    support::eventually("the OS thread that sets has ended", || {
+        storm.os_threads_have_ended(sets)
     });
     event.set();
     storm.end_all("those who wait");

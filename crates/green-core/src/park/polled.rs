@@ -30,7 +30,7 @@
 use std::fmt;
 use std::task::Waker;
 
-use crate::primitive::Mutex;
+use crate::primitive::BriefMutex;
 use crate::sched::waiter::{self, Waiter};
 use crate::sched::word::{Episode, Mode, Outcome};
 
@@ -39,14 +39,14 @@ pub(crate) struct PolledParker {
     /// Who ends the current wait.
     waiter: Waiter,
     /// Of the last poll, if nobody has called it.
-    waker: Mutex<Option<Waker>>,
+    waker: BriefMutex<Option<Waker>>,
 }
 
 impl PolledParker {
     fn new() -> &'static Self {
         let parker: &'static Self = Box::leak(Box::new(Self {
             waiter: Waiter::new(),
-            waker: Mutex::new(None),
+            waker: BriefMutex::new(None),
         }));
         parker.waiter.wakes_other(parker);
         parker
@@ -158,4 +158,4 @@ impl fmt::Debug for Polled {
 
 /// The records that nobody has.
 #[cfg(not(green_loom))]
-static POOL: Mutex<Vec<&'static PolledParker>> = Mutex::new(Vec::new());
+static POOL: BriefMutex<Vec<&'static PolledParker>> = BriefMutex::new(Vec::new());

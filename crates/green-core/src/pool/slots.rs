@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::greenlet::Left;
 use crate::interrupt::OrRaise;
-use crate::primitive::MutexGuard;
+use crate::primitive::BriefMutexGuard;
 use crate::sched::WaitFor;
 use crate::time::deadline::Deadline;
 use crate::waitq::{Chosen, Line, Monitor, Turn, Wait, WaitQueue};
@@ -120,13 +120,13 @@ impl<M> Slots<M> {
 
     /// Reaches the members.
     #[inline]
-    pub(super) fn lock(&self) -> MutexGuard<'_, State<M>> {
+    pub(super) fn lock(&self) -> BriefMutexGuard<'_, State<M>> {
         self.state.lock()
     }
 
     /// The same inside another critical section.
     #[inline]
-    pub(super) fn lock_inside(&self) -> MutexGuard<'_, State<M>> {
+    pub(super) fn lock_inside(&self) -> BriefMutexGuard<'_, State<M>> {
         self.state.lock_inside()
     }
 

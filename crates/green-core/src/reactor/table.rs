@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use parking_lot::Mutex;
+use crate::primitive::BriefMutex;
 
 use super::source::Source;
 
@@ -20,7 +20,7 @@ const CHUNKS: usize = 26;
 static TABLE: [OnceLock<Box<[Source]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
 
 /// What is free.
-static FREE: Mutex<Free> = Mutex::new(Free {
+static FREE: BriefMutex<Free> = BriefMutex::new(Free {
     sources: Vec::new(),
     chunks: 0,
     used: 0,

@@ -16,13 +16,13 @@
 //!    rings.
 //! 2. The bell rings at most once per sleep: `swap` gives the flag to one producer.
 
-use crate::primitive::{AtomicBool, Mutex, Ordering, fence};
+use crate::primitive::{AtomicBool, BriefMutex, Ordering, fence};
 
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Inbox<M> {
     /// The messages, oldest first.
-    messages: Mutex<Vec<M>>,
+    messages: BriefMutex<Vec<M>>,
     /// Whether `messages` is non-empty: lets the hub look without the lock.
     /// Invariant: written under the lock only.
     pending: AtomicBool,
@@ -33,7 +33,7 @@ pub(crate) struct Inbox<M> {
 impl<M> Inbox<M> {
     pub(crate) fn new() -> Self {
         Self {
-            messages: Mutex::new(Vec::new()),
+            messages: BriefMutex::new(Vec::new()),
             pending: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
         }

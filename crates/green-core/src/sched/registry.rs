@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use parking_lot::Mutex;
+use crate::primitive::BriefMutex;
 use slab::Slab;
 
 use super::control::Control;
@@ -11,7 +11,7 @@ use super::record::ControlRef;
 /// The control blocks of the green threads that were spawned on one hub, or run on `may`, and have not ended.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    listed: Mutex<Listed>,
+    listed: BriefMutex<Listed>,
 }
 
 /// What a registry holds.
@@ -32,7 +32,7 @@ pub(crate) static MIGRATING: Registry = Registry::new();
 impl Registry {
     pub(crate) const fn new() -> Self {
         Self {
-            listed: Mutex::new(Listed {
+            listed: BriefMutex::new(Listed {
                 live: Slab::new(),
                 ended: 0,
             }),

@@ -60,7 +60,7 @@ use crate::list::List;
 use crate::park::Green;
 pub(crate) use crate::park::Wait;
 use crate::park::{Caller, Interrupt, Park, Wake};
-use crate::primitive::{Mutex, MutexGuard};
+use crate::primitive::{BriefMutex, BriefMutexGuard};
 use crate::sched::WaitFor;
 use crate::sched::waiter::Waiter;
 use crate::sched::word::Outcome;
@@ -234,7 +234,7 @@ pub(crate) enum NotReady {
 
 /// See the module documentation.
 pub(crate) struct Monitor<S> {
-    state: Mutex<S>,
+    state: BriefMutex<S>,
 }
 
 impl<S> Monitor<S> {
@@ -242,7 +242,7 @@ impl<S> Monitor<S> {
     #[cfg(not(green_loom))]
     pub(crate) const fn new(state: S) -> Self {
         Self {
-            state: Mutex::new(state),
+            state: BriefMutex::new(state),
         }
     }
 
@@ -250,13 +250,13 @@ impl<S> Monitor<S> {
     #[cfg(green_loom)]
     pub(crate) fn new(state: S) -> Self {
         Self {
-            state: Mutex::new(state),
+            state: BriefMutex::new(state),
         }
     }
 
     /// Takes the lock, for a short critical section.
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, S> {
+    pub(crate) fn lock(&self) -> BriefMutexGuard<'_, S> {
         make_room();
         self.state.lock()
     }
@@ -264,7 +264,7 @@ impl<S> Monitor<S> {
     /// As [`lock`](Self::lock), inside another monitor's critical section.
     #[cfg(not(green_loom))]
     #[inline]
-    pub(crate) fn lock_inside(&self) -> MutexGuard<'_, S> {
+    pub(crate) fn lock_inside(&self) -> BriefMutexGuard<'_, S> {
         // Room was made before the first lock: an overflow between them would leave that one locked.
         self.state.lock()
     }
@@ -330,7 +330,7 @@ impl<S> Monitor<S> {
     fn wait_as<'a, R>(
         &'a self,
         caller: impl Park,
-        mut state: MutexGuard<'a, S>,
+        mut state: BriefMutexGuard<'a, S>,
         wait: &Wait,
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
         ready: &mut impl FnMut(&mut S, Turn) -> Option<R>,
@@ -444,7 +444,7 @@ impl<S> Monitor<S> {
     #[cold]
     fn notify_everyone<'a>(
         &'a self,
-        mut state: MutexGuard<'a, S>,
+        mut state: BriefMutexGuard<'a, S>,
         queue: impl Fn(&mut S) -> &mut WaitQueue,
         Mark(bound): Mark,
     ) -> usize {
@@ -476,7 +476,7 @@ impl<S> Monitor<S> {
     fn park(
         &self,
         caller: impl Park,
-        mut state: MutexGuard<'_, S>,
+        mut state: BriefMutexGuard<'_, S>,
         wait: &Wait,
         queue: impl Fn(&mut S) -> &mut WaitQueue + Copy,
         ticket: &mut Option<u64>,
