@@ -1,6 +1,5 @@
 //! Waiting for several green threads.
 
-use std::borrow::Borrow;
 use std::time::Duration;
 
 use super::Greenlet;
@@ -11,7 +10,8 @@ use crate::waitable::{Waitable, iwait};
 
 /// Waits until all of them have ended; returns them in the order in which they did.
 ///
-/// Failures are not reported here: ask each one. Duplicates are returned as often as they were given.
+/// Takes handles, or references to them. Failures are not reported here: ask each one. Duplicates are returned as often as
+/// they were given.
 ///
 /// # Blocking
 ///
@@ -27,14 +27,14 @@ use crate::waitable::{Waitable, iwait};
 /// let ended = green_core::joinall([&slow, &quick]);
 /// assert_eq!(ended.iter().map(|g| g.get().unwrap()).collect::<Vec<_>>(), ["quick", "slow"]);
 /// ```
-pub fn joinall<T, G: Borrow<Greenlet<T>>>(
+pub fn joinall<T, G: Into<Greenlet<T>>>(
     greenlets: impl IntoIterator<Item = G>,
 ) -> Vec<Greenlet<T>> {
     join_until(greenlets, Deadline::Never)
 }
 
 /// As [`joinall`], waiting at most `timeout`; returns those that have ended.
-pub fn joinall_timeout<T, G: Borrow<Greenlet<T>>>(
+pub fn joinall_timeout<T, G: Into<Greenlet<T>>>(
     greenlets: impl IntoIterator<Item = G>,
     timeout: Duration,
 ) -> Vec<Greenlet<T>> {
@@ -46,7 +46,7 @@ pub fn joinall_timeout<T, G: Borrow<Greenlet<T>>>(
 /// # Errors
 ///
 /// The first failure, in the order of the ends.
-pub fn joinall_raise<T, G: Borrow<Greenlet<T>>>(
+pub fn joinall_raise<T, G: Into<Greenlet<T>>>(
     greenlets: impl IntoIterator<Item = G>,
 ) -> Result<Vec<Greenlet<T>>, Failure> {
     JoinAll::new().raise(greenlets)
@@ -101,7 +101,7 @@ impl JoinAll {
     /// # Blocking
     ///
     /// Parks the caller; a cancellation point.
-    pub fn join<T, G: Borrow<Greenlet<T>>>(
+    pub fn join<T, G: Into<Greenlet<T>>>(
         self,
         greenlets: impl IntoIterator<Item = G>,
     ) -> Vec<Greenlet<T>> {
@@ -119,7 +119,7 @@ impl JoinAll {
     /// # Errors
     ///
     /// The first failure, in the order of the ends. One that comes after the count or the time is not seen.
-    pub fn raise<T, G: Borrow<Greenlet<T>>>(
+    pub fn raise<T, G: Into<Greenlet<T>>>(
         self,
         greenlets: impl IntoIterator<Item = G>,
     ) -> Result<Vec<Greenlet<T>>, Failure> {
@@ -135,13 +135,12 @@ impl JoinAll {
     }
 
     /// Calls `f` with each one that ends, until it fails.
-    fn each<T, G: Borrow<Greenlet<T>>>(
+    fn each<T, G: Into<Greenlet<T>>>(
         self,
         greenlets: impl IntoIterator<Item = G>,
         mut f: impl FnMut(&Greenlet<T>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let greenlets: Vec<Greenlet<T>> =
-            greenlets.into_iter().map(|g| g.borrow().clone()).collect();
+        let greenlets: Vec<Greenlet<T>> = greenlets.into_iter().map(Into::into).collect();
         let objects: Vec<&dyn Waitable> = greenlets.iter().map(|greenlet| greenlet as _).collect();
         let mut ends = iwait(&objects);
         if let Some(timeout) = self.timeout {
@@ -152,12 +151,11 @@ impl JoinAll {
     }
 }
 
-fn join_until<T, G: Borrow<Greenlet<T>>>(
+fn join_until<T, G: Into<Greenlet<T>>>(
     greenlets: impl IntoIterator<Item = G>,
     deadline: Deadline,
 ) -> Vec<Greenlet<T>> {
-    let mut greenlets: Vec<Greenlet<T>> =
-        greenlets.into_iter().map(|g| g.borrow().clone()).collect();
+    let mut greenlets: Vec<Greenlet<T>> = greenlets.into_iter().map(Into::into).collect();
     let all = greenlets
         .iter()
         .all(|greenlet| greenlet.ready() || greenlet.record.wait(deadline, Mode::Interruptible));

@@ -245,6 +245,13 @@ impl<T> Clone for Greenlet<T> {
     }
 }
 
+/// One more handle.
+impl<T> From<&Self> for Greenlet<T> {
+    fn from(greenlet: &Self) -> Self {
+        greenlet.clone()
+    }
+}
+
 impl<T> fmt::Debug for Greenlet<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Greenlet")
