@@ -63,7 +63,7 @@ pub(super) fn kill<T>(record: &Owner<Packet<T>>) {
     let unstarted = record.start();
     let control = record.control();
     if control.kill_new() {
-        Packet::publish(record, Err(Failure::Killed));
+        drop(Packet::publish(record, Err(Failure::Killed)));
         if unstarted.is_none() {
             cancel_start(control);
         }

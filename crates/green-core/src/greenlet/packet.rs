@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::interrupt::{self, OrRaise};
 use crate::sched::WaitFor;
 use crate::sched::control::label;
-use crate::sched::record::{Owner, Payload};
+use crate::sched::record::{ControlRef, Owner, Payload};
 use crate::sched::registry::Registry;
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
@@ -76,8 +76,8 @@ impl<T> Packet<T> {
         }
     }
 
-    /// The green thread whose record this is ended; `result` is how.
-    pub(super) fn publish(record: &Owner<Self>, result: Result<T, Failure>) {
+    /// The green thread whose record this is ended; `result` is how. Returns the registry's reference to the record.
+    pub(super) fn publish(record: &Owner<Self>, result: Result<T, Failure>) -> Option<ControlRef> {
         let control = record.control();
         let successful = matches!(result, Ok(_) | Err(Failure::Killed));
         let outcome = match result {
@@ -92,7 +92,7 @@ impl<T> Packet<T> {
             }
         };
         // Before anybody can know of the end: who has joined it does not find it listed.
-        Registry::remove(control);
+        let listed = Registry::remove(control);
         let mut first = None;
         let mut gone = Gone::Nowhere;
         record.inner.notify_before(
@@ -109,6 +109,7 @@ impl<T> Packet<T> {
         if let Some(first) = first {
             Self::serve(record, first, successful);
         }
+        listed
     }
 
     /// Serves `next` and the links after it, and notifies those who wait between them.
@@ -348,7 +349,7 @@ impl<T: 'static> Payload for Packet<T> {
     fn failed(record: &Owner<Self>, failure: Failure) {
         // One that was killed before it ran has ended, while its closure was dropped.
         if !record.control().is_finished() {
-            Self::publish(record, Err(failure));
+            drop(Self::publish(record, Err(failure)));
         }
     }
 

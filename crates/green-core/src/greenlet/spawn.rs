@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::hub::quiet::Quiet;
 use crate::park::Green;
 use crate::sched::control::{Control, Identity, Mobility};
-use crate::sched::record::{self, Owner, Runner, SendRunner};
+use crate::sched::record::{self, ControlRef, Owner, Runner, SendRunner};
 use crate::sched::registry::MIGRATING;
 use crate::sched::waiter::Waiter;
 use crate::sched::{self, HubShared, Local, Message, Work, count, placement};
@@ -411,18 +411,19 @@ pub(crate) fn run_migrating(runner: SendRunner, waiter: &'static Waiter) {
 }
 
 /// What a green thread runs: `f`, and the publication of its result.
-fn body<F, T>(f: F) -> impl FnOnce(&Owner<Packet<T>>)
+fn body<F, T>(f: F) -> impl FnOnce(&Owner<Packet<T>>) -> Option<ControlRef>
 where
     F: FnOnce() -> T,
 {
     move |record| {
         let result = catch_unwind(AssertUnwindSafe(f)).map_err(failure);
         let ended = catch_unwind(local::end);
-        Packet::publish(record, result);
+        let listed = Packet::publish(record, result);
         if let Err(payload) = ended {
             // Reported by whoever runs this: nobody is left to be told of it.
             resume_unwind(payload);
         }
+        listed
     }
 }
 

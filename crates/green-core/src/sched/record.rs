@@ -17,7 +17,8 @@
 //!
 //! 1. The memory is freed by whoever takes the references to 0; all owners together count as one reference.
 //! 2. The payload is dropped, once, by whoever takes the owners to 0. Who has an `Owner`, an `AnyOwner`, a `Runner` or a
-//!    `Running` is counted as an owner; the latter two also as a reference.
+//!    `Running` is counted as an owner; the latter two also as a reference, a `Running` as one more for each that it has
+//!    taken over.
 //! 3. The body is moved out or dropped, once, by the one `Runner`. After that nobody touches it. A record that was made
 //!    unstarted has no runner at first: whoever takes its control block out of that state, once, has the body, to make
 //!    the runner or, as the last owner, to drop it.
@@ -47,10 +48,11 @@ use super::registry::Registry;
 use crate::error::Failure;
 use crate::time::deadline::Deadline;
 
-/// What a green thread runs: a closure that is given its own record.
-pub(crate) trait Body<P>: FnOnce(&Owner<P>) + 'static {}
+/// What a green thread runs: a closure that is given its own record. It returns the registry's reference to that, if it has
+/// taken the record off its list, so that the runner gives up all that it has at once.
+pub(crate) trait Body<P>: FnOnce(&Owner<P>) -> Option<ControlRef> + 'static {}
 
-impl<P, F: FnOnce(&Owner<P>) + 'static> Body<P> for F {}
+impl<P, F: FnOnce(&Owner<P>) -> Option<ControlRef> + 'static> Body<P> for F {}
 
 /// What a green thread leaves behind.
 pub(crate) trait Payload: 'static {
@@ -101,8 +103,8 @@ struct Record<P, F> {
 
 /// The operations that know the types.
 struct Table {
-    /// Runs the body.
-    run: unsafe fn(NonNull<Header>),
+    /// Runs the body; returns what it returns.
+    run: unsafe fn(NonNull<Header>) -> Option<ControlRef>,
     /// Drops the body.
     drop_body: unsafe fn(NonNull<Header>),
     /// Tells the payload that there is no end to come.
@@ -142,7 +144,7 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
     ///
     /// `header` is that of a record of this type whose body is there and is the caller's (invariant 3), and the
     /// caller is counted as an owner.
-    unsafe fn run(header: NonNull<Header>) {
+    unsafe fn run(header: NonNull<Header>) -> Option<ControlRef> {
         // SAFETY: a record of this type, by the caller; alive, because the caller is counted.
         let record = unsafe { header.cast::<Self>().as_ref() };
         // SAFETY: the body is the caller's (invariant 3): nobody else reaches into the cell.
@@ -151,7 +153,7 @@ impl<P: Payload, F: Body<P>> Record<P, F> {
         let body = unsafe { ManuallyDrop::take(body) };
         // SAFETY: by the caller, and the caller stays counted until the body is done.
         let owner = unsafe { Self::borrow(header) };
-        body(&owner);
+        body(&owner)
     }
 
     /// The owner as which the caller is counted.
@@ -344,7 +346,7 @@ unsafe fn drop_payload(header: NonNull<Header>) {
     // SAFETY: the owners' reference keeps the memory.
     let Header { table, control, .. } = unsafe { header.as_ref() };
     if control.leave_unstarted() {
-        Registry::remove(control);
+        drop(Registry::remove(control));
         // SAFETY: the table belongs to the record; the body is there, and the caller's (invariant 3).
         unsafe { (table.drop_body)(header) };
     }
@@ -523,10 +525,7 @@ impl Runner {
     #[inline]
     pub(crate) fn begin(self) -> Running {
         let header = ManuallyDrop::new(self).0;
-        Running {
-            header,
-            has_body: Cell::new(true),
-        }
+        Running::new(header)
     }
 
     /// Makes it ready to go to another OS thread, if it may.
@@ -542,10 +541,7 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        drop(Running {
-            header: self.0,
-            has_body: Cell::new(true),
-        });
+        drop(Running::new(self.0));
     }
 }
 
@@ -560,9 +556,20 @@ pub(crate) struct Running {
     header: NonNull<Header>,
     /// Whether the body is there still.
     has_body: Cell<bool>,
+    /// As how many references it is counted, in units of [`REFERENCE`]: its own, and those it has taken over.
+    references: Cell<u64>,
 }
 
 impl Running {
+    #[inline]
+    fn new(header: NonNull<Header>) -> Self {
+        Self {
+            header,
+            has_body: Cell::new(true),
+            references: Cell::new(REFERENCE),
+        }
+    }
+
     /// Who it is.
     #[inline]
     pub(crate) fn control(&self) -> &Control {
@@ -582,7 +589,19 @@ impl Running {
     pub(crate) fn run(&self) {
         if self.has_body.replace(false) {
             // SAFETY: the table belongs to the record; the body is there, and the runner's, which is counted.
-            unsafe { (self.table().run)(self.header) };
+            let listed = unsafe { (self.table().run)(self.header) };
+            if let Some(listed) = listed {
+                self.take_over(listed);
+            }
+        }
+    }
+
+    /// Gives `other` up together with itself, in one step.
+    #[inline]
+    fn take_over(&self, other: ControlRef) {
+        if other.0 == self.header {
+            let _counted = ManuallyDrop::new(other);
+            self.references.set(self.references.get() + REFERENCE);
         }
     }
 
@@ -622,17 +641,17 @@ impl Drop for Running {
     #[inline]
     fn drop(&mut self) {
         /// Given up also if the body's destructor panics.
-        struct Counted(NonNull<Header>);
+        struct Counted(NonNull<Header>, u64);
 
         impl Drop for Counted {
             #[inline]
             fn drop(&mut self) {
-                // SAFETY: a runner is counted as both.
-                unsafe { release(self.0, OWNER + REFERENCE) };
+                // SAFETY: a runner is counted as an owner, and as so many references.
+                unsafe { release(self.0, OWNER + self.1) };
             }
         }
 
-        let _counted = Counted(self.header);
+        let _counted = Counted(self.header, self.references.get());
         if self.has_body.get() {
             self.drop_body();
         }
@@ -672,6 +691,16 @@ pub(crate) struct ControlRef(NonNull<Header>);
 unsafe impl Send for ControlRef {}
 // SAFETY: as above.
 unsafe impl Sync for ControlRef {}
+
+#[cfg(test)]
+impl ControlRef {
+    /// How many references there are, all owners together being one.
+    pub(super) fn references(&self) -> u64 {
+        // SAFETY: counted as a reference, so the memory is there.
+        let counts = unsafe { &self.0.as_ref().counts };
+        counts.load(Ordering::Relaxed) % OWNER
+    }
+}
 
 impl Deref for ControlRef {
     type Target = Control;

@@ -118,6 +118,7 @@ impl Parts {
                 let _in_body = in_body;
                 assert_eq!(own.control().name(), Some("a name"));
                 runs.fetch_add(1, Ordering::Relaxed);
+                None
             },
         );
         Self {
@@ -199,7 +200,10 @@ fn owners_can_be_cloned_and_let_go_anywhere() {
 fn the_runner_of_a_local_body_does_not_travel() {
     let rc = std::rc::Rc::new(());
     let theirs = std::rc::Rc::clone(&rc);
-    let (owner, runner, _listed) = new_local(control(), (), move |_: &Owner<()>| drop(theirs));
+    let (owner, runner, _listed) = new_local(control(), (), move |_: &Owner<()>| {
+        drop(theirs);
+        None
+    });
     let runner = runner.into_sendable().expect_err("its body is not `Send`");
     runner.begin().run();
     assert_eq!(std::rc::Rc::strong_count(&rc), 1);
@@ -221,7 +225,10 @@ fn an_unstarted_body_goes_with_the_last_owner_or_with_its_one_runner() {
         let (owner, listed) = new_unstarted(
             control(),
             Counted(Arc::clone(&payload)),
-            move |_: &Owner<Counted>| drop(in_body),
+            move |_: &Owner<Counted>| {
+                drop(in_body);
+                None
+            },
         );
         listed.registration().0.insert(listed);
         (owner, payload, body)
@@ -251,7 +258,7 @@ fn an_unstarted_body_goes_with_the_last_owner_or_with_its_one_runner() {
 fn destructors_that_panic_leave_nothing_behind() {
     // What is left is what the leak checker of a sanitizer build would find; here: nothing is dropped twice.
     let armed = || Explosive(AtomicBool::new(true));
-    let (owner, runner, listed) = new_local(control(), armed(), |_: &Owner<Explosive>| ());
+    let (owner, runner, listed) = new_local(control(), armed(), |_: &Owner<Explosive>| None);
     drop(runner);
     assert!(catch_unwind(AssertUnwindSafe(|| drop(owner))).is_err());
     assert_eq!(listed.name(), Some("a name"));
@@ -259,6 +266,7 @@ fn destructors_that_panic_leave_nothing_behind() {
     let in_body = armed();
     let (owner, runner, _listed) = new_local(control(), (), move |_: &Owner<()>| {
         drop(in_body);
+        None
     });
     assert!(catch_unwind(AssertUnwindSafe(|| drop(runner))).is_err());
     drop(owner);
@@ -277,11 +285,34 @@ fn the_registry_keeps_the_control_block_only() {
     registry.insert(listed);
     assert_eq!(registry.counts(), (1, 0));
     let seen = registry.snapshot();
-    Registry::remove(owner.control());
+    drop(Registry::remove(owner.control()));
     assert_eq!(registry.counts(), (0, 1));
     drop((owner, runner));
     assert_eq!(count(&payload), 1, "a look at it does not keep the payload");
     assert_eq!(seen[0].name(), Some("a name"));
+}
+
+#[test]
+fn a_runner_gives_up_what_its_body_returns() {
+    // Its own reference goes with the runner's, one of another record by itself; either way each is given up once.
+    let Parts { owner, listed, .. } = Parts::new();
+    let weak = listed.clone();
+    for (returned, kept) in [(Some(listed), 2), (None, 3)] {
+        let body = move |own: &Owner<()>| returned.or_else(|| Some(own.control_ref()));
+        let (theirs, runner, control) = new_local(control(), (), body);
+        let running = runner.begin();
+        running.run();
+        drop(theirs);
+        assert_eq!(
+            control.references(),
+            kept + 1,
+            "the runner is an owner and a reference"
+        );
+        drop(running);
+        assert_eq!(control.references(), 1);
+    }
+    assert_eq!(weak.references(), 2, "the owner's, and this one");
+    drop(owner);
 }
 
 #[test]

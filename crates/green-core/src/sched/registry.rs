@@ -48,15 +48,17 @@ impl Registry {
         entry.insert(control);
     }
 
-    /// Takes a green thread off its list.
+    /// Takes a green thread off its list; returns the list's reference.
+    #[must_use = "given up where it is no trouble"]
     #[inline]
-    pub(crate) fn remove(control: &Control) {
+    pub(crate) fn remove(control: &Control) -> Option<ControlRef> {
         let (registry, key) = control.registration();
         let mut listed = registry.listed.lock();
         listed.ended += 1;
         let removed = listed.live.try_remove(key);
         drop(listed);
         debug_assert!(removed.is_some(), "a green thread ended twice");
+        removed
     }
 
     /// Gives back memory after a crowd.
