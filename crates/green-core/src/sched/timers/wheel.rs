@@ -28,6 +28,9 @@ pub(super) struct Wheel<T> {
     near: BinaryHeap<Entry<T>>,
     /// Level 0 first.
     levels: Box<[Level<T>]>,
+    /// The memory of a bucket that was emptied, for the next one that has none: so a timer that goes from bucket to
+    /// bucket takes its memory along. Empty.
+    spare: Vec<Entry<T>>,
     /// How many entries there are.
     len: usize,
     /// Orders entries of equal time.
@@ -80,6 +83,7 @@ impl<T> Default for Wheel<T> {
             tick: 0,
             near: BinaryHeap::new(),
             levels: (0..LEVELS).map(|_| Level::new()).collect(),
+            spare: Vec::new(),
             len: 0,
             sequence: 0,
         }
@@ -162,14 +166,27 @@ impl<T> Wheel<T> {
             if bucket.entries.len() > FEW || bucket.entries.iter().any(is_exact) {
                 return;
             }
-            for entry in self.take(level, index) {
-                if is_actual(&entry.what, entry.at) {
-                    self.place(entry);
-                } else {
-                    self.replace(entry, &mut actual);
-                }
+            self.settle_bucket(level, index, &is_actual, &mut actual);
+        }
+    }
+
+    /// Puts the entries of a bucket where they belong, and those whose times are not actual where their actual times do.
+    fn settle_bucket(
+        &mut self,
+        level: usize,
+        index: usize,
+        is_actual: &impl Fn(&T, u64) -> bool,
+        actual: &mut impl FnMut(&T, u64) -> Option<u64>,
+    ) {
+        let mut entries = self.take(level, index);
+        for entry in entries.drain(..) {
+            if is_actual(&entry.what, entry.at) {
+                self.place(entry);
+            } else {
+                self.replace(entry, actual);
             }
         }
+        self.keep(level, index, entries);
     }
 
     /// Keeps the entries of which `keep` says so.
@@ -212,6 +229,9 @@ impl<T> Wheel<T> {
         level.occupied |= 1 << index;
         let bucket = &mut level.buckets[index];
         bucket.earliest = bucket.earliest.min(entry.at);
+        if bucket.entries.capacity() == 0 {
+            bucket.entries = std::mem::take(&mut self.spare);
+        }
         bucket.entries.push(entry);
     }
 
@@ -243,9 +263,7 @@ impl<T> Wheel<T> {
         for entry in entries.drain(..) {
             self.place(entry);
         }
-        if entries.capacity() <= KEPT {
-            self.levels[level].buckets[index].entries = entries;
-        }
+        self.keep(level, index, entries);
     }
 
     /// Empties a bucket.
@@ -255,6 +273,19 @@ impl<T> Wheel<T> {
         let bucket = &mut level.buckets[index];
         bucket.earliest = u64::MAX;
         std::mem::take(&mut bucket.entries)
+    }
+
+    /// Keeps the memory of a bucket that was emptied, unless it is much: as the spare one, or where it was.
+    fn keep(&mut self, level: usize, index: usize, emptied: Vec<Entry<T>>) {
+        if emptied.capacity() > KEPT {
+            return;
+        }
+        let entries = &mut self.levels[level].buckets[index].entries;
+        if self.spare.capacity() == 0 {
+            self.spare = emptied;
+        } else if entries.capacity() == 0 {
+            *entries = emptied;
+        }
     }
 }
 
