@@ -116,6 +116,9 @@ impl Timers {
 
     /// When the next deadline is due; with many of them it may be a little early.
     pub(crate) fn next(&mut self) -> Option<Instant> {
+        if self.is_empty() {
+            return None;
+        }
         let armed = &mut self.armed;
         let is_actual = |&slot: &&'static Slot, at| {
             let timer = timer(slot);
