@@ -306,6 +306,12 @@ const OWNER: u64 = 1 << 32;
 unsafe fn release(header: NonNull<Header>, counted: u64) {
     // SAFETY: the caller is counted, so the memory is there.
     let counts = unsafe { &header.as_ref().counts };
+    if counted >= OWNER && counts.load(Ordering::Acquire) == counted + REFERENCE {
+        // Nobody else is counted, nor ever will be: who is counted was made from another one. No exchange is needed.
+        counts.store(REFERENCE, Ordering::Relaxed);
+        // SAFETY: that was the last owner.
+        return unsafe { drop_payload(header) };
+    }
     let left = counts.fetch_sub(counted, Ordering::Release) - counted;
     if left < OWNER && counted >= OWNER {
         // SAFETY: that was the last owner.
