@@ -142,16 +142,17 @@ struct Hub {
 impl Hub {
     fn run(mut self) -> ! {
         loop {
-            self.run_ready();
+            let ran = self.run_ready();
             let now = self.fire_timers();
-            self.poll(now);
+            self.poll(now, ran);
             self.take_messages();
         }
     }
 
     /// Runs what is ready, for one turn's share: first those whose time has come. The others have a share of their own,
-    /// so neither keeps the other from running.
-    fn run_ready(&self) {
+    /// so neither keeps the other from running. False if there was nothing to run.
+    fn run_ready(&self) -> bool {
+        let any = self.local.ready.len() + self.local.timed.len() != 0;
         if !self.local.held.borrow().is_empty() {
             self.start_held(|slots, stack_size, counters| slots.take(stack_size, counters));
         }
@@ -161,6 +162,7 @@ impl Hub {
         self.run_queue(&self.local.timed, timed.max(SWITCHES));
         self.local.may_chain.set(true);
         self.run_queue(&self.local.ready, SWITCHES);
+        any
     }
 
     /// Runs what is in `queue`: at most `share` switches.
@@ -347,13 +349,18 @@ impl Hub {
     }
 
     /// Polls: without waiting if work is ready, else until the next timer or a wake-up.
-    fn poll(&mut self, now: Option<Instant>) {
+    ///
+    /// Not at all if timers have made work ready and nothing has run since the last poll, which is just over.
+    fn poll(&mut self, now: Option<Instant>, ran: bool) {
         let reactor = reactor::of(self.local.shared.id);
-        count(&self.local.shared.counters.polls, 1);
         if self.local.ready.len() + self.local.timed.len() != 0 {
-            reactor.poll(&mut self.events, Some(Duration::ZERO));
+            if ran {
+                count(&self.local.shared.counters.polls, 1);
+                reactor.poll(&mut self.events, Some(Duration::ZERO));
+            }
             return;
         }
+        count(&self.local.shared.counters.polls, 1);
         let trim_at = self.trimmer.turn(self.local, now);
         if !self.local.held.borrow().is_empty() {
             self.start_held(|_, stack_size, _| self.idle_slot(stack_size));
