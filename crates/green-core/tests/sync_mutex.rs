@@ -57,6 +57,34 @@ fn waiters_are_served_in_order() {
 }
 
 #[test]
+fn a_waiter_is_overtaken_32_times_at_most() {
+    Config::new().hubs(1).apply().ok();
+    run(|| {
+        let mutex = Arc::new(Mutex::new(0_u32));
+        let mut held = mutex.lock().unwrap();
+        let waiters: Vec<_> = (0..3)
+            .map(|_| {
+                let mutex = Arc::clone(&mutex);
+                spawn(move || std::mem::take(&mut *mutex.lock().unwrap()))
+            })
+            .collect();
+        yield_now();
+        // Takes it again as soon as it has given it back, and holds it whenever a waiter looks.
+        for _ in 0..200 {
+            *held += 1;
+            drop(held);
+            held = mutex.lock().unwrap();
+            yield_now();
+        }
+        drop(held);
+        let overtaken: Vec<_> = waiters.iter().map(|waiter| waiter.get().unwrap()).collect();
+        // Handed over after 32 times in vain; who overtook them waits behind them then.
+        assert_eq!(overtaken, [33, 0, 0]);
+        assert_eq!(*mutex.lock().unwrap(), 200 - 33);
+    });
+}
+
+#[test]
 fn a_panic_poisons() {
     let mutex = Arc::new(Mutex::new(1));
     let theirs = Arc::clone(&mutex);

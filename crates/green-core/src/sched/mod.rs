@@ -479,6 +479,11 @@ pub(crate) fn hubs() -> &'static [&'static HubShared] {
     HUBS.get().map_or(&[], |hubs| hubs)
 }
 
+/// Whether green threads, or other callers, may run while the calling OS thread does not give way.
+pub(crate) fn others_run() -> bool {
+    local().is_none() || hubs().len() > 1
+}
+
 /// Publishes the hubs, once.
 pub(crate) fn set_hubs(hubs: Box<[&'static HubShared]>) {
     assert!(HUBS.set(hubs).is_ok(), "the hubs start once");

@@ -8,11 +8,21 @@
 //! | `LOCKED` | held, nobody waits | the holder, to 0; a waiter, adding `WAITED_FOR` |
 //! | `LOCKED + WAITED_FOR` | held, the queue is not empty | the holder, removing `LOCKED` |
 //! | `WAITED_FOR` | free, the queue was not empty | whoever locks; the last waiter to leave the queue |
+//! | `LOCKED`, and `Waiting::handed` | held for a waiter that was chosen | the first chosen waiter that looks: it has the lock |
 //!
 //! `WAITED_FOR` is set under the queue's lock by a waiter that is about to be linked, and cleared under
 //! it by an unlock that leaves the queue empty; so an unlock that does not see it has nobody to wake.
+//!
+//! # Fairness
+//!
+//! An unlock frees the lock and wakes the first waiter, and whoever runs may take it before that one looks: so the lock is not idle
+//! for as long as a wake-up lasts. When that has happened [`OVERTAKEN_AT_MOST`] times in a row, with no waiter served
+//! in between, the next unlock does not free it but hands it over.
+//!
+//! Where a holder may run on another core, who finds it held looks again [`SPINS`] times before it waits, unless others wait.
 
 use std::fmt;
+use std::hint;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -22,20 +32,23 @@ use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use super::poison::{Flag, Held};
 use super::raw::Protected;
 use crate::interrupt::OrRaise;
-use crate::sched::WaitFor;
+use crate::sched::{self, WaitFor};
 use crate::sched::word::Mode;
 use crate::time::deadline::Deadline;
-use crate::waitq::{Monitor, Wait, WaitQueue, wake};
+use crate::waitq::{Monitor, OVERTAKEN_AT_MOST, Turn, Wait, WaitQueue, wake};
 
 /// The lock is held.
 const LOCKED: u8 = 1;
 /// The queue may not be empty.
 const WAITED_FOR: u8 = 2;
 
+/// How often a caller looks at a lock that is held before it waits: about a microsecond, less than it takes to sleep and be woken.
+const SPINS: u32 = 50;
+
 /// A mutual exclusion lock; see [`std::sync::Mutex`].
 ///
 /// Waiters are served first in, first out; a caller that is running may take the free lock ahead of
-/// them. Holding it across a blocking call is fine.
+/// them, 32 times in a row at most. Holding it across a blocking call is fine.
 ///
 /// # Differences from std
 ///
@@ -58,9 +71,19 @@ const WAITED_FOR: u8 = 2;
 pub struct Mutex<T: ?Sized> {
     state: AtomicU8,
     poison: Flag,
-    waiting: Monitor<WaitQueue>,
+    waiting: Monitor<Waiting>,
     /// Reached through guards only, by `raw`.
     pub(super) value: Protected<T>,
+}
+
+/// Who waits for the lock.
+#[derive(Debug)]
+struct Waiting {
+    queue: WaitQueue,
+    /// How often in a row a waiter that was chosen found the lock taken.
+    overtaken: u32,
+    /// Whether the lock is held for a waiter that was chosen.
+    handed: bool,
 }
 
 impl<T: ?Sized> UnwindSafe for Mutex<T> {}
@@ -82,7 +105,11 @@ impl<T> Mutex<T> {
         Self {
             state: AtomicU8::new(0),
             poison: Flag::new(),
-            waiting: Monitor::new(WaitQueue::new()),
+            waiting: Monitor::new(Waiting {
+                queue: WaitQueue::new(),
+                overtaken: 0,
+                handed: false,
+            }),
             value: Protected::new(t),
         }
     }
@@ -220,20 +247,52 @@ impl<T: ?Sized> Mutex<T> {
 
     #[cold]
     fn acquire_slow(&self, mode: Mode) {
-        if self.try_acquire() {
+        if self.try_acquire() || self.spin() {
             return;
         }
         let wait = Wait {
             mode,
             ..Wait::new(WaitFor::Mutex, Deadline::Never)
         };
+        let ready = |waiting: &mut Waiting, turn| match turn {
+            Turn::Running => self.try_acquire_or_announce().then_some(()),
+            Turn::Chosen => self.is_served(waiting).then_some(()),
+        };
+        let pass_on = |waiting: &mut Waiting| {
+            let next = waiting.queue.notify_one();
+            if next.is_none() && mem::take(&mut waiting.handed) {
+                self.state.fetch_and(!LOCKED, Ordering::Release);
+            }
+            next
+        };
         self.waiting
-            .wait(
-                wait,
-                |queue| queue,
-                |_| self.try_acquire_or_announce().then_some(()),
-            )
+            .wait_in_turn(wait, |waiting| &mut waiting.queue, ready, pass_on)
             .unless_interrupted();
+    }
+
+    /// Waits a moment for a holder that runs on another core; true if the caller has the lock then.
+    fn spin(&self) -> bool {
+        if !sched::others_run() {
+            return false;
+        }
+        for _ in 0..SPINS {
+            let state = self.state.load(Ordering::Relaxed);
+            if state & LOCKED == 0 && self.try_acquire() {
+                return true;
+            }
+            if state & WAITED_FOR != 0 {
+                return false;
+            }
+            hint::spin_loop();
+        }
+        false
+    }
+
+    /// Whether a waiter that was chosen has the lock now. Called under the queue's lock.
+    fn is_served(&self, waiting: &mut Waiting) -> bool {
+        let served = mem::take(&mut waiting.handed) || self.try_acquire_or_announce();
+        waiting.overtaken = if served { 0 } else { waiting.overtaken + 1 };
+        served
     }
 
     fn try_acquire(&self) -> bool {
@@ -268,13 +327,23 @@ impl<T: ?Sized> Mutex<T> {
 
     #[cold]
     fn release_slow(&self) {
-        self.state.fetch_and(!LOCKED, Ordering::Release);
-        let mut queue = self.waiting.lock();
-        let next = queue.notify_one();
-        if queue.is_empty() {
+        let mut waiting = self.waiting.lock();
+        let hands_over = waiting.overtaken >= OVERTAKEN_AT_MOST;
+        if !hands_over {
+            self.state.fetch_and(!LOCKED, Ordering::Release);
+        }
+        let next = waiting.queue.notify_one();
+        if hands_over {
+            waiting.overtaken = 0;
+            waiting.handed = next.is_some();
+            if !waiting.handed {
+                self.state.fetch_and(!LOCKED, Ordering::Release);
+            }
+        }
+        if waiting.queue.is_empty() {
             self.state.fetch_and(!WAITED_FOR, Ordering::Relaxed);
         }
-        drop(queue);
+        drop(waiting);
         wake(next);
     }
 }

@@ -157,4 +157,4 @@ impl Drop for Chosen {
 }
 
 /// How often in a row callers who wait are overtaken.
-const OVERTAKEN_AT_MOST: u32 = 32;
+pub(crate) const OVERTAKEN_AT_MOST: u32 = 32;

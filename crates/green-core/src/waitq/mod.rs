@@ -65,7 +65,7 @@ use crate::sched::WaitFor;
 use crate::sched::waiter::Waiter;
 use crate::sched::word::Outcome;
 #[cfg(not(green_loom))]
-pub(crate) use line::{Chosen, Line};
+pub(crate) use line::{Chosen, Line, OVERTAKEN_AT_MOST};
 #[cfg(feature = "async")]
 pub(crate) use polled::Polling;
 
