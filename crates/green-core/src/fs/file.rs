@@ -17,8 +17,11 @@ use crate::threadpool::{is_for_pool, try_blocking, try_blocking_masked};
 ///
 /// # Blocking
 ///
-/// Every operation parks its caller while an OS thread of the pool does it, and is a cancellation point. See
-/// [the module](super) for what is left of an operation whose caller was interrupted, and for FIFOs and terminals.
+/// Every operation parks its caller while an OS thread of the pool does it, and is a cancellation point; except that a
+/// `read` of a `&mut File` without clones, and a `read_at`, of what is in memory already are done at once in a green thread.
+/// Those count as I/O that never waits: after 128 of them in a row, or 1 ms, one parks; and none is done at once for who is
+/// to be killed. See [the module](super) for what is left of an operation whose caller was interrupted, and for FIFOs and
+/// terminals.
 /// `try_clone`, `Debug` and closing, in the destructor, happen in the caller: on a local file system the kernel does not
 /// wait in them.
 ///
@@ -30,6 +33,11 @@ use crate::threadpool::{is_for_pool, try_blocking, try_blocking_masked};
 /// What was read from a FIFO, a terminal or a socket for a caller that was interrupted is kept for the next `read` of this
 /// `File` or a `try_clone` of it. Nobody finds it in the descriptor: it is gone with the last of them, also if that gives
 /// its descriptor away.
+///
+/// # Platform-specific behavior
+///
+/// What is in memory is known on ext4, XFS, Btrfs and block devices, from Linux 4.14 on; not on tmpfs, overlayfs and FUSE, and
+/// not with `O_DIRECT`. There the pool does all reads.
 ///
 /// # Panics
 ///

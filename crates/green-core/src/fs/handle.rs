@@ -6,7 +6,7 @@
 //!
 //! - *Inline*: on a plain OS thread, and where it cannot wait: the descriptor has `O_NONBLOCK`, or is not open for it.
 //! - *Pool*: regular files, directories and block devices. The job has a share of the handle, so that the descriptor stays
-//!   open, and buffers of its own.
+//!   open, and buffers of its own. What is in memory already needs no job ([`at_once`](super::at_once)).
 //! - *Poller*: everything else. The caller takes its turn among those who use this open file in this direction, waits until
 //!   the poller says that the operation will not wait, and has it done by an OS thread outside the pool; for
 //!   another process may be faster, and then it does wait. The job has the turn until it is done, so those of this
@@ -28,6 +28,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, FileType, OFlags, StatxFlags, fcntl_getfl, statx, tell};
 use rustix::io::retry_on_intr;
 
+use super::at_once::{AtOnce, Had, Place};
 use super::line;
 use super::turn::{Filled, Turn, Turns};
 use crate::engine::make_room;
@@ -54,6 +55,8 @@ pub(super) struct Handle {
     turns: Arc<Turns>,
     /// A buffer for the next job.
     buffer: Mutex<Vec<u8>>,
+    /// Whether reads of what is in memory need no job.
+    at_once: AtOnce,
 }
 
 /// What operation is to be done.
@@ -107,6 +110,7 @@ impl Handle {
             identity: Closing(OnceLock::new()),
             turns: Arc::new(Turns::new()),
             buffer: Mutex::default(),
+            at_once: AtOnce::default(),
         }
     }
 
@@ -204,6 +208,24 @@ impl Handle {
     pub(super) fn has_offset(&self) -> bool {
         // That of a device that ignores seeks stays zero.
         tell(self.file()).is_ok_and(|offset| offset > 0)
+    }
+
+    /// Reads what is in memory at `offset`, where `way` is the pool.
+    pub(super) fn read_at_once(&self, way: Way, offset: u64, buf: &mut [u8]) -> Had {
+        match way {
+            Way::Pool => self.at_once.read(self.file(), Place::Offset(offset), buf),
+            Way::Inline | Way::Poller => Had::Part(0),
+        }
+    }
+
+    /// Reads what is in memory at the file's own offset, where `way` is the pool and nobody else uses the offset: the
+    /// caller has the handle from a `&mut File`.
+    pub(super) fn read_on_at_once(self: &Arc<Self>, way: Way, buf: &mut [u8]) -> Had {
+        let is_alone = Arc::strong_count(self) == 1 && Arc::strong_count(&self.turns) == 1;
+        match way {
+            Way::Pool if is_alone => self.at_once.read(self.file(), Place::OwnOffset, buf),
+            _ => Had::Part(0),
+        }
     }
 
     /// Has `op` read `asked` bytes, or fewer; `None` if the caller is to do so itself, for it need not wait.

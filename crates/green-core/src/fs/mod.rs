@@ -2,7 +2,8 @@
 //!
 //! Linux has no way to wait for a regular file: a read of it either blocks its OS thread or has the data. So every call runs
 //! std's function of the same name on an OS thread of the blocking pool while its caller is parked; from a plain OS thread
-//! it runs inline.
+//! it runs inline. A `read` and a `read_at` of what the kernel has in memory already need no OS thread, and park nobody,
+//! where the file system can tell (see [`File`]).
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -58,6 +59,7 @@
 //!
 //! The pool: `threadpool`. The poller: [`io`](crate::io).
 
+mod at_once;
 mod dir;
 mod file;
 mod handle;

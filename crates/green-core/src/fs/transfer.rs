@@ -4,19 +4,20 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
 use super::File;
+use super::at_once::{Had, complete};
 use super::handle::{Direction, Handle, Way};
 use super::turn::Filled;
 
 impl Read for &File {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self.filled(buf.len())? {
-            None => self.handle.file().read(buf),
-            Some(filled) => filled.give(|bytes| bytes.read(buf)),
-        }
+        let way = self.handle.way(Direction::Read, buf.len());
+        self.read_by(way, buf)
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        match self.filled(total(bufs))? {
+        let asked = total(bufs);
+        let way = self.handle.way(Direction::Read, asked);
+        match self.filled(way, asked)? {
             None => self.handle.file().read_vectored(bufs),
             Some(filled) => filled.give(|bytes| bytes.read_vectored(bufs)),
         }
@@ -100,7 +101,9 @@ impl Seek for &File {
 
 impl Read for File {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
+        let way = self.handle.way(Direction::Read, buf.len());
+        let had = self.handle.read_on_at_once(way, buf);
+        complete(had, buf, |rest| self.read_by(way, rest))
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -143,11 +146,16 @@ impl FileExt for File {
         if way == Way::Inline {
             return self.handle.file().read_at(buf, offset);
         }
-        let read = move |file: &std::fs::File, buf: &mut [u8]| file.read_at(buf, offset);
-        match self.handle.read(way, buf.len(), read)? {
-            None => Ok(0),
-            Some(filled) => filled.give(|bytes| bytes.read(buf)),
-        }
+        let had = self.handle.read_at_once(way, offset, buf);
+        let (Had::All(n) | Had::Part(n)) = had;
+        complete(had, buf, |rest| {
+            let next = offset.wrapping_add(n as u64);
+            let read = move |file: &std::fs::File, buf: &mut [u8]| file.read_at(buf, next);
+            match self.handle.read(way, rest.len(), read)? {
+                None => Ok(0),
+                Some(filled) => filled.give(|bytes| bytes.read(rest)),
+            }
+        })
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
@@ -163,9 +171,16 @@ impl FileExt for File {
 }
 
 impl File {
+    /// Reads into `buf` as `way` says.
+    fn read_by(&self, way: Way, buf: &mut [u8]) -> io::Result<usize> {
+        match self.filled(way, buf.len())? {
+            None => self.handle.file().read(buf),
+            Some(filled) => filled.give(|bytes| bytes.read(buf)),
+        }
+    }
+
     /// Reads `asked` bytes, or fewer; `None` if the caller is to do so itself, for it need not wait.
-    fn filled(&self, asked: usize) -> io::Result<Option<Filled>> {
-        let way = self.handle.way(Direction::Read, asked);
+    fn filled(&self, way: Way, asked: usize) -> io::Result<Option<Filled>> {
         self.handle.read(way, asked, |mut file, buf| file.read(buf))
     }
 }

@@ -58,6 +58,13 @@ impl Green {
         }
     }
 
+    /// Whether it may do another operation without parking, which this counts. If not, it is to do one that parks: its
+    /// budget is used up, or a kill waits for delivery.
+    #[inline]
+    pub(crate) fn may_go_on(self) -> bool {
+        !self.own.hub.spend() && !self.own.slot().waiter.kill_pending()
+    }
+
     /// What it did is to be followed by those who are ready, before it goes on. Never interrupted: it has
     /// happened. Does nothing inside `no_park`.
     pub(crate) fn let_others_run(self) {
