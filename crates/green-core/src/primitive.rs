@@ -2,8 +2,8 @@
 //!
 //! This is the only module that chooses between the real ones (std's atomics, `brief_lock`'s lock, `parking_lot`'s)
 //! and loom's (`--cfg green_loom`), so that a model checks the very code that runs. `BriefMutex` guards what every
-//! operation goes through; `Mutex` what is cold, or needs a condition variable. Nothing parks, calls back, or enters the
-//! kernel while one is held.
+//! operation goes through; `Mutex` what is cold, or needs a condition variable. Nothing parks or calls back while one is
+//! held, but for comparisons of the user's items in a `PriorityQueue`.
 
 #[cfg(not(green_loom))]
 pub(crate) use crate::brief_lock::{BriefMutex, BriefMutexGuard};

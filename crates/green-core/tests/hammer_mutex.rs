@@ -7,6 +7,7 @@ mod hammer;
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use green_core::sync::Mutex;
@@ -78,6 +79,25 @@ fn mutex() {
             })
         }
     });
+    let cancelled = [1, 2, 3, 4].map(|_| {
+        let shared = Arc::clone(&shared);
+        let begun = Arc::new(AtomicU32::new(0));
+        let theirs = Arc::clone(&begun);
+        let work = move || {
+            for round in 0..1_000_000 {
+                theirs.store(round, Ordering::Relaxed);
+                drop(shared.lock());
+                yield_now();
+            }
+        };
+        // SAFETY: as above.
+        (begun, unsafe { may::coroutine::spawn(work) })
+    });
+    for (begun, coroutine) in &cancelled {
+        support::eventually("it is at work", || begun.load(Ordering::Relaxed) > 3);
+        // SAFETY: the coroutine has nothing that must not be unwound.
+        unsafe { coroutine.coroutine().cancel() };
+    }
     hammer::kill_in_random_order(&victims, &mut Rng::new(400));
     sleep(std::time::Duration::from_millis(5));
     victims.iter().for_each(|victim| victim.kill_nowait());
@@ -90,6 +110,9 @@ fn mutex() {
     coroutines
         .into_iter()
         .for_each(|coroutine| coroutine.join().unwrap());
+    for (_, coroutine) in cancelled {
+        assert!(coroutine.join().is_err(), "it was cancelled");
+    }
     assert!(workers.iter().all(|worker| worker.get().is_ok()));
     let expected = (WORKERS + 4) * ROUNDS;
     assert!(!shared.is_poisoned());

@@ -6,10 +6,10 @@
 //!
 //! # Protocol
 //!
-//! 1. Who finds it taken looks again some times, then lets other OS threads run, then sleeps for a moment, a longer one each
-//!    time up to [`LONGEST`]: an owner that has lost its core gets it back, whatever the priorities are.
-//! 2. Nothing parks, calls back, or enters the kernel while it is held, so there are no long waits but those of an owner that
-//!    has lost its core.
+//! 1. Who finds it taken looks again some times, then lets other OS threads run, then sleeps for a moment and begins anew, a
+//!    longer one each time up to [`LONGEST`]: an owner that has lost its core gets it back, whatever the priorities are.
+//! 2. Nothing parks while it is held, so there are no long waits but those of an owner that has lost its core. Now and then
+//!    one reallocates, or, in a `PriorityQueue`, compares the user's items: those who want it sleep meanwhile.
 //!
 //! # Memory ordering
 //!
@@ -71,18 +71,19 @@ impl RawBriefLock {
     #[cold]
     fn lock_contended(&self) {
         let mut pause = SHORTEST;
-        for attempt in 0.. {
-            if !self.0.load(Ordering::Relaxed) && self.try_lock() {
-                return;
+        loop {
+            for attempt in 0..SPINS + YIELDS {
+                if !self.0.load(Ordering::Relaxed) && self.try_lock() {
+                    return;
+                }
+                if attempt < SPINS {
+                    hint::spin_loop();
+                } else {
+                    thread::yield_now();
+                }
             }
-            if attempt < SPINS {
-                hint::spin_loop();
-            } else if attempt < SPINS + YIELDS {
-                thread::yield_now();
-            } else {
-                sleep(pause);
-                pause = (pause * 2).min(LONGEST);
-            }
+            sleep(pause);
+            pause = (pause * 2).min(LONGEST);
         }
     }
 }

@@ -119,6 +119,7 @@ fn run(shared: &'static HubShared, settings: &Settings) -> ! {
         events: Events::new(),
         due: Vec::new(),
         trimmer: Trimmer::default(),
+        polled: false,
     }
     .run()
 }
@@ -137,14 +138,17 @@ struct Hub {
     due: Vec<Due>,
     /// Gives back memory.
     trimmer: Trimmer,
+    /// Whether the last thing that was done was to poll: nothing has run since, and no message came.
+    polled: bool,
 }
 
 impl Hub {
     fn run(mut self) -> ! {
         loop {
             let ran = self.run_ready();
+            self.polled &= !ran;
             let now = self.fire_timers();
-            self.poll(now, ran);
+            self.turn_poll(now);
             self.take_messages();
         }
     }
@@ -152,8 +156,9 @@ impl Hub {
     /// Runs what is ready, for one turn's share: first those whose time has come. The others have a share of their own,
     /// so neither keeps the other from running. False if there was nothing to run.
     fn run_ready(&self) -> bool {
-        let any = self.local.ready.len() + self.local.timed.len() != 0;
-        if !self.local.held.borrow().is_empty() {
+        let any_held = !self.local.held.borrow().is_empty();
+        let any = any_held || self.local.ready.len() + self.local.timed.len() != 0;
+        if any_held {
             self.start_held(|slots, stack_size, counters| slots.take(stack_size, counters));
         }
         // Nothing is added to these meanwhile: their number is limit enough.
@@ -350,27 +355,22 @@ impl Hub {
 
     /// Polls: without waiting if work is ready, else until the next timer or a wake-up.
     ///
-    /// Not at all if timers have made work ready and nothing has run since the last poll, which is just over.
-    fn poll(&mut self, now: Option<Instant>, ran: bool) {
-        let reactor = reactor::of(self.local.shared.id);
+    /// Without waiting it is not done twice with nothing done in between: what timers have made ready runs first.
+    fn turn_poll(&mut self, now: Option<Instant>) {
         if self.local.ready.len() + self.local.timed.len() != 0 {
-            if ran {
-                count(&self.local.shared.counters.polls, 1);
-                reactor.poll(&mut self.events, Some(Duration::ZERO));
-            }
-            return;
+            return self.poll_once();
         }
-        count(&self.local.shared.counters.polls, 1);
         let trim_at = self.trimmer.turn(self.local, now);
         if !self.local.held.borrow().is_empty() {
             self.start_held(|_, stack_size, _| self.idle_slot(stack_size));
+            self.polled = false;
             if self.local.ready.len() + self.local.timed.len() != 0 {
                 return;
             }
         }
         if self.local.idlers.get() != 0 {
             // They are next, unless something has happened.
-            reactor.poll(&mut self.events, Some(Duration::ZERO));
+            self.poll(Some(Duration::ZERO));
             self.take_messages();
             if self.local.ready.len() + self.local.timed.len() == 0 {
                 idle::wake(self.local.shared.id);
@@ -380,23 +380,39 @@ impl Hub {
         let next = [self.local.timers(Timers::next), trim_at];
         let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
-        if self.local.shared.inbox().prepare_sleep() {
-            if quiet::is_watched() {
-                quiet::look();
-                if self.local.ready.len() + self.local.timed.len() != 0 {
-                    return self.local.shared.inbox().end_sleep();
-                }
-            }
-            SLEEPING.fetch_add(1, Ordering::Relaxed);
-            reactor.poll(&mut self.events, timeout);
-            SLEEPING.fetch_sub(1, Ordering::Relaxed);
-            self.local.shared.inbox().end_sleep();
+        if !self.local.shared.inbox().prepare_sleep() {
+            // There are messages. Whoever sends them all the time does not keep others from being heard.
+            return self.poll_once();
         }
+        if quiet::is_watched() {
+            quiet::look();
+            if self.local.ready.len() + self.local.timed.len() != 0 {
+                return self.local.shared.inbox().end_sleep();
+            }
+        }
+        SLEEPING.fetch_add(1, Ordering::Relaxed);
+        self.poll(timeout);
+        SLEEPING.fetch_sub(1, Ordering::Relaxed);
+        self.local.shared.inbox().end_sleep();
+    }
+
+    /// Polls without waiting, unless that was the last thing that was done.
+    fn poll_once(&mut self) {
+        if !self.polled {
+            self.poll(Some(Duration::ZERO));
+        }
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) {
+        count(&self.local.shared.counters.polls, 1);
+        reactor::of(self.local.shared.id).poll(&mut self.events, timeout);
+        self.polled = true;
     }
 
     /// Takes what other OS threads left.
     fn take_messages(&mut self) {
         self.local.shared.inbox().drain(&mut self.messages);
+        self.polled &= self.messages.is_empty();
         for message in self.messages.drain(..) {
             match message {
                 Message::Resume(slot) => self.local.push(Work::Resume(slot)),

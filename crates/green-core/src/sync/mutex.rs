@@ -17,7 +17,8 @@
 //!
 //! An unlock frees the lock and wakes the first waiter, and whoever runs may take it before that one looks: so the lock is not idle
 //! for as long as a wake-up lasts. When that has happened [`OVERTAKEN_AT_MOST`] times in a row, with no waiter served
-//! in between, the next unlock does not free it but hands it over.
+//! in between, the next unlock does not free it but hands it over: only who has been chosen may take it then. One who locks
+//! it where waiting stops a hub (in a panic hook, say) may, too, since whom it waits for may run on that hub.
 //!
 //! Where a holder may run on another core, who finds it held looks again [`SPINS`] times before it waits, unless others wait.
 
@@ -32,10 +33,16 @@ use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use super::poison::{Flag, Held};
 use super::raw::Protected;
 use crate::interrupt::OrRaise;
-use crate::sched::{self, WaitFor};
+use crate::park::Green;
 use crate::sched::word::Mode;
+use crate::sched::{self, WaitFor};
 use crate::time::deadline::Deadline;
 use crate::waitq::{Monitor, OVERTAKEN_AT_MOST, Turn, Wait, WaitQueue, wake};
+
+/// Whether the caller stops its hub if it waits: on the hub's own stack, or in a panic hook.
+fn stops_its_hub() -> bool {
+    sched::local().is_some() && Green::current().is_none()
+}
 
 /// The lock is held.
 const LOCKED: u8 = 1;
@@ -48,11 +55,12 @@ const SPINS: u32 = 50;
 /// A mutual exclusion lock; see [`std::sync::Mutex`].
 ///
 /// Waiters are served first in, first out; a caller that is running may take the free lock ahead of
-/// them, 32 times in a row at most. Holding it across a blocking call is fine.
+/// them, but after 32 wake-ups in vain it is handed over. Holding it across a blocking call is fine.
 ///
 /// # Differences from std
 ///
-/// A green thread that is killed or timed out while it holds the lock does not poison it.
+/// A green thread that is killed or timed out while it holds the lock does not poison it. One that gives it back and then
+/// calls `try_lock` until that succeeds, and never waits, keeps the next owner from running if that is on its hub.
 ///
 /// # Examples
 ///
@@ -255,7 +263,7 @@ impl<T: ?Sized> Mutex<T> {
             ..Wait::new(WaitFor::Mutex, Deadline::Never)
         };
         let ready = |waiting: &mut Waiting, turn| match turn {
-            Turn::Running => self.try_acquire_or_announce().then_some(()),
+            Turn::Running => self.is_taken(waiting).then_some(()),
             Turn::Chosen => self.is_served(waiting).then_some(()),
         };
         let pass_on = |waiting: &mut Waiting| {
@@ -286,6 +294,12 @@ impl<T: ?Sized> Mutex<T> {
             hint::spin_loop();
         }
         false
+    }
+
+    /// Whether a caller that has not waited has the lock now; else it is noted that it is waited for. Called under the queue's
+    /// lock.
+    fn is_taken(&self, waiting: &mut Waiting) -> bool {
+        self.try_acquire_or_announce() || (stops_its_hub() && mem::take(&mut waiting.handed))
     }
 
     /// Whether a waiter that was chosen has the lock now. Called under the queue's lock.
