@@ -16,9 +16,9 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, f
 #[cfg(test)]
 pub(crate) use loom::sync::Arc;
 #[cfg(green_loom)]
-pub(crate) use loom::sync::{MutexGuard, MutexGuard as BriefMutexGuard};
-#[cfg(green_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(green_loom)]
+pub(crate) use loom::sync::{MutexGuard, MutexGuard as BriefMutexGuard};
 #[cfg(green_loom)]
 pub(crate) use model::{Condvar, Mutex, Mutex as BriefMutex};
 
