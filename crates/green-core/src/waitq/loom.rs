@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ::loom::thread;
 
 use super::*;
-use crate::primitive::Arc;
+use crate::primitive::{Arc, Mutex};
 use crate::time::deadline::Deadline;
 
 /// A state with one number and one queue.

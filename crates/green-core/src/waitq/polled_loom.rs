@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use ::loom::thread;
 
 use super::*;
-use crate::primitive::{Arc, Condvar};
+use crate::primitive::{Arc, Condvar, Mutex};
 use crate::time::deadline::Deadline;
 
 /// A state with one number and one queue.
