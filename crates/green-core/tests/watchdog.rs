@@ -166,10 +166,11 @@ fn shows_where_a_computation_is(hubs: usize) {
         let text = next(&lines);
         release.store(true, Ordering::SeqCst);
         computes.join();
-        let (_, at) = frame(&text, "computes_until");
-        assert!(at.contains("watchdog.rs:"), "{text}");
+        // Without a line, if the compiler knows of none for the very instruction.
+        frame(&text, "computes_until");
         // Who called it, and nothing of the runtime.
-        frame(&text, "has_it_computed");
+        let (_, at) = frame(&text, "has_it_computed");
+        assert!(at.contains("watchdog.rs:"), "{text}");
         assert!(!text.contains("green_core::"), "{text}");
         assert!(!text.contains("catch_unwind"), "{text}");
     }
