@@ -207,7 +207,7 @@ impl Config {
     /// `nanosleep`, `semop`, sockets with `SO_RCVTIMEO` or `SO_SNDTIMEO`; see signal(7). std's `sleep` and `read_exact` are among what goes on by
     /// itself, C's `sleep` is not. A signal that nobody expects is ignored, as `SIGURG` is by default.
     ///
-    /// There is no backtrace, either, if the signal is blocked on that OS thread, or if it does not answer within 100 ms: it waits where
+    /// There is no backtrace, either, if the signal is blocked on that OS thread, or if it does not answer within a second: it waits where
     /// no signal reaches it, or the machine has no processor for it.
     pub fn watchdog_signal(mut self, signal: impl Into<Option<i32>>) -> Self {
         self.watchdog_signal = Some(signal.into());

@@ -30,8 +30,8 @@ const LOOKS: u32 = 4;
 /// The shortest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// How long to wait for the frames of a green thread.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long to wait for the frames of a green thread: its OS thread may have to wait for a core.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long to wait between two looks for them.
 const GLANCE: Duration = Duration::from_micros(200);
